@@ -1,0 +1,134 @@
+//! What survives a power cut: the tasks that this node was given, and how far they came.
+//!
+//! One small redb file. A write is a transaction with an fsync, so only what matters is written: new and gone tasks, and
+//! states from `running` on. A task that was on its way there is simply begun again.
+
+use model::{Task, TaskId};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use std::path::Path;
+use std::sync::Arc;
+
+const TASKS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("tasks");
+const FACTS: TableDefinition<'_, &str, &str> = TableDefinition::new("facts");
+
+/// Why the disk could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// The database.
+    #[error("assignments on disk: {0}")]
+    Database(String),
+    /// What is in it.
+    #[error("assignments on disk: task {task}: {error}")]
+    Malformed {
+        /// Which task.
+        task: String,
+        /// What is wrong with it.
+        error: serde_json::Error,
+    },
+}
+
+fn database(error: impl std::fmt::Display) -> KeepError {
+    KeepError::Database(error.to_string())
+}
+
+/// The file. Cheap to clone; calls block and belong on a blocking thread.
+#[derive(Clone)]
+pub(crate) struct Keep {
+    database: Arc<Database>,
+}
+
+/// One change.
+pub(crate) enum Note {
+    /// A task as it is now.
+    Put(Box<Task>),
+    /// A task that is no longer ours.
+    Gone(TaskId),
+}
+
+impl Keep {
+    /// Opens the file. One that can't be read is set aside: managers will tell the assignments again, and a board that
+    /// does not start because of it would help nobody.
+    pub fn open(dir: &Path) -> Result<Self, KeepError> {
+        std::fs::create_dir_all(dir).map_err(database)?;
+        let path = dir.join("tasks.redb");
+        let database = match Self::try_open(&path) {
+            Ok(database) => database,
+            Err(error) => {
+                tracing::warn!(%error, "assignments on disk can't be read: set aside");
+                std::fs::rename(&path, dir.join("tasks.redb.broken")).map_err(database)?;
+                Self::try_open(&path)?
+            }
+        };
+        Ok(Self {
+            database: Arc::new(database),
+        })
+    }
+
+    fn try_open(path: &Path) -> Result<Database, KeepError> {
+        let made = Database::create(path).map_err(database)?;
+        let transaction = made.begin_write().map_err(database)?;
+        transaction.open_table(TASKS).map_err(database)?;
+        transaction.open_table(FACTS).map_err(database)?;
+        transaction.commit().map_err(database)?;
+        Ok(made)
+    }
+
+    /// All tasks; ones that can't be read are left out (they will be told again).
+    pub fn tasks(&self) -> Result<Vec<Task>, KeepError> {
+        let transaction = self.database.begin_read().map_err(database)?;
+        let table = transaction.open_table(TASKS).map_err(database)?;
+        let mut tasks = Vec::new();
+        for entry in table.iter().map_err(database)? {
+            let (id, bytes) = entry.map_err(database)?;
+            match serde_json::from_slice(bytes.value()) {
+                Ok(task) => tasks.push(task),
+                Err(error) => {
+                    let error = KeepError::Malformed {
+                        task: id.value().to_owned(),
+                        error,
+                    };
+                    tracing::warn!(%error, "left out");
+                }
+            }
+        }
+        Ok(tasks)
+    }
+
+    /// Writes changes, all or none.
+    pub fn write(&self, notes: &[Note]) -> Result<(), KeepError> {
+        let transaction = self.database.begin_write().map_err(database)?;
+        {
+            let mut table = transaction.open_table(TASKS).map_err(database)?;
+            for note in notes {
+                match note {
+                    Note::Put(task) => {
+                        let bytes = serde_json::to_vec(task).map_err(database)?;
+                        table
+                            .insert(task.id.as_str(), bytes.as_slice())
+                            .map_err(database)?;
+                    }
+                    Note::Gone(id) => drop(table.remove(id.as_str()).map_err(database)?),
+                }
+            }
+        }
+        transaction.commit().map_err(database)
+    }
+
+    /// Remembers in which boot the board is; true if it is another than last time.
+    pub fn new_boot(&self, boot: &str) -> Result<bool, KeepError> {
+        let transaction = self.database.begin_write().map_err(database)?;
+        let new = {
+            let mut table = transaction.open_table(FACTS).map_err(database)?;
+            let known = table
+                .get("boot")
+                .map_err(database)?
+                .map(|known| known.value() == boot);
+            if known != Some(true) {
+                table.insert("boot", boot).map_err(database)?;
+            }
+            known == Some(false)
+        };
+        transaction.commit().map_err(database)?;
+        Ok(new)
+    }
+}

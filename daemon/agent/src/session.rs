@@ -1,0 +1,302 @@
+//! The session with the leader, from the node's side: kept up for ever, with pauses that grow.
+
+use crate::board::Board;
+use crate::logs::Tellers;
+use async_trait::async_trait;
+use model::{NodeDescription, Task};
+use rand::RngExt as _;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use wire::proto::sessions_client::SessionsClient;
+use wire::proto::{self, FromLeader, FromNode, from_leader, from_node};
+
+/// Between two tries to reach the leader (swarm.md 1.8).
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// Statuses are gathered for so long: a burst is one message.
+const GATHER: Duration = Duration::from_millis(50);
+/// How often the board is asked to describe itself again.
+const DESCRIBE: Duration = Duration::from_secs(60);
+
+/// The way to the managers.
+#[async_trait]
+pub trait Uplink: Send + Sync + 'static {
+    /// A connection to a manager; to the one at `hint` if another manager said that it leads.
+    async fn connect(&self, hint: Option<SocketAddr>) -> Result<Channel, String>;
+}
+
+/// What this node says of itself to managers.
+#[derive(Clone)]
+pub struct Self_ {
+    /// The board's own key.
+    pub board: String,
+    /// Where it listens; an unspecified address lets the leader take the one that we call from.
+    pub listen: SocketAddr,
+    /// Its number in Raft while its store is open.
+    pub raft_id: watch::Receiver<Option<u64>>,
+}
+
+/// What managers tell this node beside its tasks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Orders {
+    /// Whether it is to be a manager.
+    pub role: Option<proto::Role>,
+    /// Where the managers are, leader first.
+    pub managers: Vec<proto::Manager>,
+    /// True while there is a session.
+    pub connected: bool,
+    /// Why there is none.
+    pub trouble: Option<String>,
+}
+
+/// Why the agent came to an end by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The managers do not know this node any more.
+    Removed(String),
+    /// Another board has this identity.
+    Cloned(String),
+}
+
+/// Keeps a session up until the node is removed. Drop it to stop.
+pub async fn run(board: Board, me: Self_, uplink: &dyn Uplink, orders: &watch::Sender<Orders>) -> Ended {
+    let (mut pause, mut hint) = (FIRST_PAUSE, None);
+    loop {
+        let begun = Instant::now();
+        let ended = match uplink.connect(hint.take()).await {
+            Ok(channel) => session(&board, &me, channel, orders).await,
+            Err(error) => Status::unavailable(error),
+        };
+        let trouble = Some(ended.message().to_owned());
+        orders.send_if_modified(|orders| {
+            let news = orders.connected || orders.trouble != trouble;
+            orders.connected = false;
+            orders.trouble = trouble;
+            news
+        });
+        match ended.code() {
+            Code::NotFound => return Ended::Removed(ended.message().to_owned()),
+            Code::FailedPrecondition => return Ended::Cloned(ended.message().to_owned()),
+            _ => tracing::info!(why = ended.message(), "no session"),
+        }
+        hint = ended
+            .metadata()
+            .get(wire::LEADER_HEADER)
+            .and_then(|at| at.to_str().ok()?.parse().ok());
+        if hint.is_some() {
+            continue_soon().await;
+            continue;
+        }
+        if begun.elapsed() > LONGEST_PAUSE {
+            pause = FIRST_PAUSE;
+        }
+        // Spread: all nodes lose their session at once when the leader goes.
+        tokio::time::sleep(pause.mul_f64(rand::rng().random_range(0.5..1.0))).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Two managers that take each other for the leader must not keep us spinning.
+async fn continue_soon() {
+    tokio::time::sleep(FIRST_PAUSE).await;
+}
+
+async fn session(board: &Board, me: &Self_, channel: Channel, orders: &watch::Sender<Orders>) -> Status {
+    let description = match board.inner.executor.describe().await {
+        Ok(description) => description,
+        Err(error) => return Status::unavailable(format!("this board can't describe itself: {error}")),
+    };
+    let (out, outgoing) = mpsc::channel(64);
+    let hello = proto::Hello {
+        description: encode(&description),
+        epoch: String::new(),
+        have: 0,
+        board: me.board.clone(),
+        listen: me.listen.to_string(),
+        raft_id: me.raft_id.borrow().unwrap_or_default(),
+    };
+    let first = FromNode {
+        message: Some(from_node::Message::Hello(hello)),
+    };
+    if out.send(first).await.is_err() {
+        return Status::internal("no stream");
+    }
+    let mut client = SessionsClient::new(channel)
+        .max_decoding_message_size(wire::MAX_MESSAGE)
+        .max_encoding_message_size(wire::MAX_MESSAGE);
+    let incoming = match client.open(ReceiverStream::new(outgoing)).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) => return status,
+    };
+    Session {
+        board,
+        me,
+        orders,
+        out,
+        description,
+        have: 0,
+        told: BTreeMap::new(),
+    }
+    .keep(incoming)
+    .await
+}
+
+fn encode(description: &NodeDescription) -> bytes::Bytes {
+    serde_json::to_vec(description).unwrap_or_default().into()
+}
+
+struct Session<'a> {
+    board: &'a Board,
+    me: &'a Self_,
+    orders: &'a watch::Sender<Orders>,
+    out: mpsc::Sender<FromNode>,
+    description: NodeDescription,
+    have: u64,
+    /// Statuses that the leader has from us.
+    told: BTreeMap<model::TaskId, model::TaskStatus>,
+}
+
+impl Session<'_> {
+    async fn keep(mut self, mut incoming: tonic::Streaming<FromLeader>) -> Status {
+        let mut tellers = Tellers::new(self.board.inner.clone(), self.out.clone());
+        let mut changes = self.board.changes();
+        let mut raft_id = self.me.raft_id.clone();
+        let mut beat = tokio::time::interval(Duration::from_secs(5));
+        let mut describe = tokio::time::interval_at(Instant::now() + DESCRIBE, DESCRIBE);
+        // The leader hears all statuses at the session's beginning.
+        changes.mark_changed();
+        loop {
+            let sent = tokio::select! {
+                message = incoming.message() => match message {
+                    Ok(Some(FromLeader { message: Some(message) })) => {
+                        match self.hear(message, &mut tellers, &mut beat).await {
+                            Ok(()) => Ok(()),
+                            Err(status) => return status,
+                        }
+                    }
+                    Ok(Some(_)) => Ok(()),
+                    Ok(None) => return Status::unavailable("the leader ended the session"),
+                    Err(status) => return status,
+                },
+                _ = beat.tick() => self.beat(None).await,
+                changed = raft_id.changed() => match changed {
+                    Ok(()) => self.beat(None).await,
+                    Err(_) => return Status::cancelled("closing"),
+                },
+                _ = describe.tick() => self.describe().await,
+                changed = changes.changed() => match changed {
+                    Ok(()) => self.report().await,
+                    Err(_) => return Status::cancelled("closing"),
+                },
+            };
+            if sent.is_err() {
+                return Status::unavailable("the leader does not listen");
+            }
+        }
+    }
+
+    async fn hear(
+        &mut self,
+        message: from_leader::Message,
+        tellers: &mut Tellers,
+        beat: &mut tokio::time::Interval,
+    ) -> Result<(), Status> {
+        match message {
+            from_leader::Message::Welcome(welcome) => {
+                let period = Duration::from_millis(u64::from(welcome.beat_ms).clamp(100, 600_000));
+                *beat = tokio::time::interval_at(Instant::now() + period, period);
+                tracing::info!("session with the leader");
+                self.orders
+                    .send_modify(|orders| (orders.connected, orders.trouble) = (true, None));
+            }
+            from_leader::Message::Assign(assign) => self.assign(assign).await?,
+            from_leader::Message::Managers(managers) => {
+                self.orders
+                    .send_modify(|orders| orders.managers = managers.managers);
+            }
+            from_leader::Message::Role(role) => self.orders.send_modify(|orders| orders.role = Some(role)),
+            from_leader::Message::LinesWanted(wanted) => tellers.begin(wanted),
+            from_leader::Message::LinesUnwanted(unwanted) => tellers.end(unwanted.wish),
+        }
+        Ok(())
+    }
+
+    async fn assign(&mut self, assign: proto::Assign) -> Result<(), Status> {
+        if !assign.whole && assign.number != self.have + 1 {
+            return Err(Status::data_loss("assignments were lost on the way"));
+        }
+        let tasks: Result<Vec<Task>, _> = assign
+            .tasks
+            .iter()
+            .map(|task| serde_json::from_slice(task))
+            .collect();
+        let tasks =
+            tasks.map_err(|error| Status::data_loss(format!("a task that can't be read: {error}")))?;
+        let gone = assign.gone.into_iter().map(Into::into).collect();
+        let kept = self.board.assign(tasks, gone, assign.whole).await;
+        kept.map_err(|error| Status::unavailable(error.to_string()))?;
+        self.have = assign.number;
+        Ok(())
+    }
+
+    async fn beat(&self, description: Option<&NodeDescription>) -> Result<(), ()> {
+        let beat = proto::Beat {
+            have: self.have,
+            raft_id: self.me.raft_id.borrow().unwrap_or_default(),
+            description: description.map(encode).unwrap_or_default(),
+        };
+        self.send(from_node::Message::Beat(beat)).await
+    }
+
+    async fn describe(&mut self) -> Result<(), ()> {
+        match self.board.inner.executor.describe().await {
+            Ok(description) if description != self.description => {
+                self.description = description;
+                self.beat(Some(&self.description)).await
+            }
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "the board does not describe itself");
+                Ok(())
+            }
+        }
+    }
+
+    async fn report(&mut self) -> Result<(), ()> {
+        tokio::time::sleep(GATHER).await;
+        let now: BTreeMap<_, _> = self.board.statuses().into_iter().collect();
+        let news = now
+            .iter()
+            .filter(|(id, status)| self.told.get(*id) != Some(*status));
+        let statuses: Vec<_> = news
+            .map(|(id, status)| proto::Status {
+                task: id.to_string(),
+                status: serde_json::to_vec(status).unwrap_or_default().into(),
+            })
+            .collect();
+        self.told = now;
+        // In pieces, so that a message stays small.
+        for piece in statuses.chunks(500) {
+            self.send(from_node::Message::Statuses(proto::Statuses {
+                statuses: piece.to_vec(),
+            }))
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, message: from_node::Message) -> Result<(), ()> {
+        self.out
+            .send(FromNode {
+                message: Some(message),
+            })
+            .await
+            .map_err(|_| ())
+    }
+}

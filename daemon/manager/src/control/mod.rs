@@ -1,0 +1,11 @@
+//! What users ask of the cluster: each verb is a pure function from (view, request) to a transaction or a
+//! [`Refusal`] in Swarm's words; [`crate::Manager`] commits it.
+
+pub mod cluster;
+pub mod names;
+pub mod nodes;
+mod refusal;
+pub mod services;
+pub mod validate;
+
+pub use refusal::Refusal;

@@ -1,0 +1,205 @@
+//! Services: create, update, roll back, remove.
+
+use super::{Refusal, names, validate};
+use model::{
+    Endpoint, JobStatus, Meta, Service, ServiceId, ServiceSpec, Timestamp, UpdateState, UpdateStatus, Version,
+};
+use rand::Rng;
+use state::{Transaction, View};
+
+/// Where the spec of an update comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// The one sent.
+    #[default]
+    Given,
+    /// The service's previous one.
+    Previous,
+}
+
+/// A new service.
+///
+/// # Errors
+/// [`Refusal`] if the spec can't be right or its name is taken.
+pub fn create(
+    view: &View,
+    mut spec: ServiceSpec,
+    now: Timestamp,
+    rng: &mut impl Rng,
+) -> Result<(Transaction, ServiceId), Refusal> {
+    if spec.name.is_empty() {
+        spec.name = names::make_up(view, rng);
+    }
+    validate::service(&spec)?;
+    if view.services().any(|other| other.spec.name == spec.name) {
+        return Err(taken(&spec.name));
+    }
+    let service = Service {
+        id: ServiceId::generate(rng),
+        meta: Meta::new(now),
+        endpoint: endpoint(&spec),
+        job_status: spec.is_job().then(|| JobStatus {
+            last_execution: Some(now),
+            ..JobStatus::default()
+        }),
+        spec_version: Some(Version {
+            index: view.index() + 1,
+        }),
+        spec,
+        ..Service::default()
+    };
+    let id = service.id.clone();
+    let mut transaction = Transaction::new();
+    transaction.create(service);
+    Ok((transaction, id))
+}
+
+/// A service with another spec; made from `version`, or refused.
+///
+/// # Errors
+/// [`Refusal`] if the service is gone or has moved on, or the spec can't be right.
+pub fn update(
+    view: &View,
+    id: &ServiceId,
+    version: Version,
+    spec: ServiceSpec,
+    wanted: Wanted,
+    now: Timestamp,
+) -> Result<Transaction, Refusal> {
+    let old = view
+        .service(id)
+        .ok_or_else(|| Refusal::NotFound(format!("service {id}")))?;
+    if old.meta.version != version {
+        return Err(Refusal::OutOfSequence);
+    }
+    let (spec, status) = match wanted {
+        Wanted::Given => (spec, None),
+        Wanted::Previous => {
+            let previous = old.previous_spec.clone();
+            let spec = previous.ok_or_else(|| {
+                Refusal::precondition(format!("service {} does not have a previous spec", old.spec.name))
+            })?;
+            let status = UpdateStatus {
+                state: UpdateState::RollbackStarted,
+                started_at: Some(now),
+                completed_at: None,
+                message: "manually requested rollback".to_owned(),
+            };
+            (spec, Some(status))
+        }
+    };
+    validate::service(&spec)?;
+    if spec.name != old.spec.name {
+        return Err(Refusal::Unimplemented(
+            "renaming services is not supported".into(),
+        ));
+    }
+    if kind(&spec) != kind(&old.spec) {
+        return Err(Refusal::Unimplemented(
+            "service mode change is not allowed".into(),
+        ));
+    }
+    let mut service = (**old).clone();
+    service.meta.updated_at = now;
+    let replaces = touches_tasks(&old.spec, &spec);
+    if replaces {
+        service.spec_version = Some(Version {
+            index: view.index() + 1,
+        });
+        if spec.is_job() {
+            let job = service.job_status.get_or_insert_default();
+            job.job_iteration.index += 1;
+            job.last_execution = Some(now);
+        }
+    }
+    if replaces || status.is_some() {
+        service.update_status = status;
+    }
+    // A rollback is never rolled back (swarm.md 1.5).
+    service.previous_spec = Some(service.spec).filter(|_| wanted == Wanted::Given);
+    service.endpoint = keep_chosen_ports(endpoint(&spec), &old.endpoint);
+    service.spec = spec;
+    let mut transaction = Transaction::new();
+    transaction.update(service);
+    Ok(transaction)
+}
+
+/// A service goes; the plan ends its tasks.
+///
+/// # Errors
+/// [`Refusal::NotFound`].
+pub fn remove(view: &View, id: &ServiceId) -> Result<Transaction, Refusal> {
+    let service = view
+        .service(id)
+        .ok_or_else(|| Refusal::NotFound(format!("service {id}")))?;
+    let mut transaction = Transaction::new();
+    transaction.remove((**service).clone());
+    Ok(transaction)
+}
+
+/// Swarm's words for a name that is taken.
+pub fn taken(name: &str) -> Refusal {
+    Refusal::Exists(format!(
+        "name conflicts with an existing object: service {name} already exists"
+    ))
+}
+
+/// True if running tasks are not what the new spec asks for: the template or the ports changed. Replicas, labels of the
+/// service and the way of updating concern no running task.
+fn touches_tasks(old: &ServiceSpec, new: &ServiceSpec) -> bool {
+    let ports = |spec: &ServiceSpec| {
+        spec.endpoint_spec
+            .clone()
+            .unwrap_or_default()
+            .ports
+            .unwrap_or_default()
+    };
+    old.task_template != new.task_template
+        || validate::filled_in(&ports(old)) != validate::filled_in(&ports(new))
+}
+
+fn kind(spec: &ServiceSpec) -> [bool; 4] {
+    let mode = &spec.mode;
+    [
+        mode.replicated.is_some(),
+        mode.global.is_some(),
+        mode.replicated_job.is_some(),
+        mode.global_job.is_some(),
+    ]
+}
+
+fn endpoint(spec: &ServiceSpec) -> Endpoint {
+    let wanted = spec.endpoint_spec.clone().unwrap_or_default();
+    let ports = wanted
+        .ports
+        .as_deref()
+        .map(validate::filled_in)
+        .filter(|ports| !ports.is_empty());
+    Endpoint {
+        spec: wanted,
+        ports,
+        virtual_ips: None,
+    }
+}
+
+/// A port that the allocator chose stays when the service is updated.
+fn keep_chosen_ports(mut new: Endpoint, old: &Endpoint) -> Endpoint {
+    for port in new
+        .ports
+        .iter_mut()
+        .flatten()
+        .filter(|port| port.published_port.unwrap_or(0) == 0)
+    {
+        let same = old.ports.iter().flatten().find(|old| {
+            old.target_port == port.target_port
+                && old.protocol == port.protocol
+                && old.publish_mode == port.publish_mode
+        });
+        port.published_port = same.and_then(|old| old.published_port).or(port.published_port);
+    }
+    new
+}
+
+#[cfg(test)]
+#[path = "services_tests.rs"]
+mod tests;

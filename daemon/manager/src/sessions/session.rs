@@ -1,0 +1,270 @@
+//! One session.
+
+use super::assign::{self, Told};
+use crate::soft::{BEAT, GRACE, Seat};
+use crate::{Inner, Manager};
+use model::{Node, NodeDescription, NodeId, NodeRole, TaskId, TaskStatus};
+use state::Transaction;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use store::CommitError;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+use wire::proto::{self, FromLeader, FromNode, from_leader, from_node};
+
+/// Messages that may wait for a slow node.
+const QUEUE: usize = 64;
+
+type Out = mpsc::Sender<Result<FromLeader, Status>>;
+
+/// Opens a session: reads Hello, checks it, and leaves a task behind that serves it.
+pub(super) async fn open(
+    manager: Manager,
+    node: NodeId,
+    from: SocketAddr,
+    mut incoming: Streaming<FromNode>,
+) -> Result<ReceiverStream<Result<FromLeader, Status>>, Status> {
+    let first = tokio::time::timeout(Duration::from_secs(5), incoming.message()).await;
+    let hello = match first.map_err(|_| Status::deadline_exceeded("no hello"))?? {
+        Some(FromNode {
+            message: Some(from_node::Message::Hello(hello)),
+        }) => hello,
+        _ => return Err(Status::invalid_argument("a session begins with hello")),
+    };
+    let description = description(&hello.description)?;
+    let inner = manager.inner.clone();
+    admit(&inner, &node, &hello.board)?;
+    let address = listening(&hello.listen, from)?;
+    record(&inner, &node, &description, address).await?;
+
+    let (out, stream) = mpsc::channel(QUEUE);
+    let seat = Seat {
+        address,
+        raft_id: Some(hello.raft_id).filter(|id| *id != 0),
+    };
+    let span = tracing::info_span!("session", %node);
+    let task = tracing::Instrument::instrument(serve(manager, node, seat, incoming, out), span);
+    tokio::spawn(task);
+    Ok(ReceiverStream::new(stream))
+}
+
+/// Only members, and only from the board that joined: a cloned card is told so.
+fn admit(inner: &Inner, node: &NodeId, board: &str) -> Result<(), Status> {
+    let view = inner.store.view();
+    let known = view.node(node).ok_or_else(|| {
+        Status::not_found(
+            "this node was removed from the cluster: leave it (docker swarm leave) to join again",
+        )
+    })?;
+    if !known.membership.board.is_empty() && known.membership.board != board {
+        return Err(Status::failed_precondition(
+            "another board joined with this card: it was cloned, or moved here; this board needs an identity of its own",
+        ));
+    }
+    Ok(())
+}
+
+fn description(bytes: &[u8]) -> Result<NodeDescription, Status> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Status::invalid_argument(format!("node description: {error}")))
+}
+
+/// Where the node listens: an unspecified address stands for the one that it calls from.
+fn listening(listen: &str, from: SocketAddr) -> Result<SocketAddr, Status> {
+    let mut address: SocketAddr = listen
+        .parse()
+        .map_err(|_| Status::invalid_argument(format!("not an address to listen at: {listen}")))?;
+    if address.ip().is_unspecified() {
+        address.set_ip(from.ip().to_canonical());
+    }
+    Ok(address)
+}
+
+/// Writes down what changed of the node; mostly nothing.
+async fn record(
+    inner: &Inner,
+    node: &NodeId,
+    description: &NodeDescription,
+    address: SocketAddr,
+) -> Result<(), Status> {
+    for _ in 0..5 {
+        let view = inner.store.view();
+        let Some(known) = view.node(node) else {
+            return Err(Status::not_found("this node was removed"));
+        };
+        let described = Node {
+            description: NodeDescription {
+                tls_info: known.description.tls_info.clone(),
+                ..description.clone()
+            },
+            ..(**known).clone()
+        };
+        let mut next = described;
+        next.membership.address = Some(address);
+        next.status.addr = Some(address.ip().to_string());
+        if next == **known {
+            return Ok(());
+        }
+        next.meta.updated_at = inner.clock.now();
+        let mut transaction = Transaction::new();
+        transaction.update(next);
+        match inner.store.commit(transaction).await {
+            Ok(_) => return Ok(()),
+            Err(CommitError::Conflict(_)) => {}
+            Err(error) => return Err(Status::unavailable(error.to_string())),
+        }
+    }
+    Err(Status::aborted("the node is being changed by others: try again"))
+}
+
+async fn serve(manager: Manager, node: NodeId, seat: Seat, incoming: Streaming<FromNode>, out: Out) {
+    let inner = manager.inner.clone();
+    let seated = inner.sessions.seat(&node, out.clone());
+    inner.soft.heard_of(&node, seat);
+    tracing::info!("session begun");
+    let ended = tokio::select! {
+        ended = listen(&inner, &node, seat, incoming) => ended,
+        ended = tell(&manager, &node, &out) => ended,
+        () = seated.replaced() => Status::aborted("another session of this node took its place"),
+        () = inner.epoch_over() => Status::unavailable("this manager leads no more"),
+    };
+    tracing::info!(why = ended.message(), "session ended");
+    // The node may be gone: then nobody reads this.
+    let _ = out.try_send(Err(ended));
+    if inner.sessions.unseat(&node, &seated) {
+        inner.soft.session_ended(&node);
+    }
+}
+
+async fn listen(
+    inner: &Arc<Inner>,
+    node: &NodeId,
+    mut seat: Seat,
+    mut incoming: Streaming<FromNode>,
+) -> Status {
+    loop {
+        let message = match tokio::time::timeout(GRACE, incoming.message()).await {
+            Err(_) => return Status::deadline_exceeded("silent for three beats"),
+            Ok(Err(status)) => return status,
+            Ok(Ok(None)) => return Status::ok("ended by the node"),
+            Ok(Ok(Some(message))) => message,
+        };
+        match message.message {
+            Some(from_node::Message::Beat(beat)) => {
+                seat.raft_id = Some(beat.raft_id).filter(|id| *id != 0);
+                if !beat.description.is_empty() {
+                    match description(&beat.description) {
+                        Ok(new) => drop(record(inner, node, &new, seat.address).await),
+                        Err(status) => return status,
+                    }
+                }
+            }
+            Some(from_node::Message::Statuses(statuses)) => {
+                let view = inner.store.view();
+                match parse(statuses) {
+                    Ok(statuses) => inner.soft.take_statuses(&view, node, statuses),
+                    Err(status) => return status,
+                }
+            }
+            Some(from_node::Message::Lines(lines)) => inner.logs.take(node, lines).await,
+            Some(from_node::Message::LinesEnd(end)) => inner.logs.end(node, end),
+            Some(from_node::Message::Hello(_)) | None => {}
+        }
+        inner.soft.heard_of(node, seat);
+    }
+}
+
+fn parse(statuses: proto::Statuses) -> Result<Vec<(TaskId, TaskStatus)>, Status> {
+    let parse = |status: proto::Status| Ok((status.task.into(), serde_json::from_slice(&status.status)?));
+    let parsed: Result<_, serde_json::Error> = statuses.statuses.into_iter().map(parse).collect();
+    parsed.map_err(|error| Status::invalid_argument(format!("task status: {error}")))
+}
+
+async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
+    let inner = &manager.inner;
+    let mut views = inner.store.watch();
+    let mut standing = inner.store.standing();
+    let send = |message| async move {
+        out.send(Ok(FromLeader {
+            message: Some(message),
+        }))
+        .await
+        .map_err(|_| Status::cancelled("gone"))
+    };
+    let beat_ms = u32::try_from(BEAT.as_millis()).unwrap_or(u32::MAX);
+    let welcome = proto::Welcome {
+        epoch: inner.epoch(),
+        beat_ms,
+    };
+    if let Err(status) = send(from_leader::Message::Welcome(welcome)).await {
+        return status;
+    }
+    let (mut told, mut number) = (Told::new(), 0u64);
+    let (mut role, mut managers) = (None, Vec::new());
+    loop {
+        let view = views.borrow_and_update().clone();
+        standing.mark_unchanged();
+        let Some(known) = view.node(node) else {
+            return Status::not_found("this node was removed from the cluster");
+        };
+        let mut messages = Vec::new();
+        let wanted = proto::Role {
+            manager: known.spec.role == NodeRole::Manager && known.membership.raft_id.is_some(),
+            raft_id: known.membership.raft_id.unwrap_or_default(),
+        };
+        if role.replace(wanted) != Some(wanted) {
+            messages.push(from_leader::Message::Role(wanted));
+        }
+        let now_managers = super::whereabouts(manager);
+        if managers != now_managers {
+            managers.clone_from(&now_managers);
+            messages.push(from_leader::Message::Managers(proto::Managers {
+                managers: now_managers,
+            }));
+        }
+        let difference = assign::difference(&view, node, &mut told);
+        if number == 0 || !difference.is_empty() {
+            number += 1;
+            let tasks = difference
+                .tasks
+                .iter()
+                .map(|task| serde_json::to_vec(&**task).unwrap_or_default().into());
+            messages.push(from_leader::Message::Assign(proto::Assign {
+                number,
+                whole: number == 1,
+                tasks: tasks.collect(),
+                gone: difference.gone.iter().map(ToString::to_string).collect(),
+            }));
+        }
+        for message in messages {
+            if let Err(status) = send(message).await {
+                return status;
+            }
+        }
+        tokio::select! {
+            changed = views.changed() => if changed.is_err() { return Status::unavailable("the store is closed") },
+            changed = standing.changed() => if changed.is_err() { return Status::unavailable("the store is closed") },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unspecified_address_stands_for_where_the_node_calls_from() {
+        let from = "10.0.0.7:40000".parse().unwrap();
+        assert_eq!(
+            listening("0.0.0.0:2377", from).unwrap(),
+            "10.0.0.7:2377".parse().unwrap()
+        );
+        assert_eq!(
+            listening("10.0.0.9:1", from).unwrap(),
+            "10.0.0.9:1".parse().unwrap()
+        );
+        assert!(listening("nowhere", from).is_err());
+    }
+}

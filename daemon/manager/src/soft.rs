@@ -1,0 +1,233 @@
+//! What the leader knows but need not keep: who is there, and what nodes last said of their tasks.
+//!
+//! All of it can be told again by the nodes, so a new leader starts with none of it. Every call is short; the lock
+//! is never held over an await.
+
+use model::{NodeId, NodeState, TaskId, TaskStatus, Timestamp};
+use pki::Clock;
+use plan::{NodeReport, Reports};
+use state::View;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Three beats (swarm.md 1.8).
+pub const GRACE: Duration = Duration::from_secs(15);
+/// What a new leader gives everyone to come back.
+pub const TAKEOVER_GRACE: Duration = Duration::from_secs(30);
+/// Between two beats of a node.
+pub const BEAT: Duration = Duration::from_secs(5);
+
+/// What the leader knows but need not keep.
+pub struct Soft {
+    clock: Clock,
+    inner: Mutex<Inner>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Inner {
+    reports: Reports,
+    deadlines: HashMap<NodeId, Instant>,
+    seats: HashMap<NodeId, Seat>,
+}
+
+/// What a node said of itself as a manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its number in Raft if its store is open.
+    pub raft_id: Option<u64>,
+}
+
+impl Soft {
+    /// Knows nothing.
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            inner: Mutex::default(),
+            changed: watch::channel(0).0,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing in here panics half way through a change.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn touch(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Tells whenever something changed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Forgets all: this node has just become the leader of these nodes (or is none any more).
+    pub fn reset(&self, me: Option<&NodeId>, view: &View) {
+        let (now, until) = (self.clock.now(), Instant::now() + TAKEOVER_GRACE);
+        let mut inner = self.lock();
+        *inner = Inner::default();
+        inner.reports.leader = me.cloned();
+        if me.is_some() {
+            for node in view.nodes() {
+                inner.deadlines.insert(node.id.clone(), until);
+                inner
+                    .reports
+                    .nodes
+                    .insert(node.id.clone(), report(NodeState::Unknown, now));
+            }
+        }
+        drop(inner);
+        self.touch();
+    }
+
+    /// What the plan decides from.
+    pub fn reports(&self) -> Reports {
+        self.lock().reports.clone()
+    }
+
+    /// A node's state as the leader sees it.
+    pub fn node_states(&self) -> BTreeMap<NodeId, NodeState> {
+        self.lock()
+            .reports
+            .nodes
+            .iter()
+            .map(|(id, report)| (id.clone(), report.state))
+            .collect()
+    }
+
+    /// A node's report.
+    pub fn node(&self, id: &NodeId) -> Option<NodeReport> {
+        self.lock().reports.nodes.get(id).cloned()
+    }
+
+    /// What a node last said of a task.
+    pub fn task(&self, id: &TaskId) -> Option<TaskStatus> {
+        self.lock().reports.tasks.get(id).cloned()
+    }
+
+    /// What nodes said of themselves as managers.
+    pub fn seats(&self) -> HashMap<NodeId, Seat> {
+        self.lock().seats.clone()
+    }
+
+    /// A node gave a sign of life.
+    pub fn heard_of(&self, id: &NodeId, seat: Seat) {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        inner.deadlines.insert(id.clone(), Instant::now() + GRACE);
+        let seated = inner.seats.insert(id.clone(), seat) != Some(seat);
+        let known = inner
+            .reports
+            .nodes
+            .entry(id.clone())
+            .or_insert_with(|| report(NodeState::Unknown, now));
+        let addr = Some(seat.address.ip().to_string());
+        let news = known.state != NodeState::Ready || known.addr != addr;
+        if news {
+            if known.state != NodeState::Ready {
+                known.since = now;
+            }
+            known.state = NodeState::Ready;
+            known.addr = addr;
+            known.message = None;
+        }
+        drop(inner);
+        if news || seated {
+            self.touch();
+        }
+    }
+
+    /// A session ended; the node has until its deadline to come back.
+    pub fn session_ended(&self, id: &NodeId) {
+        if self.lock().seats.remove(id).is_some() {
+            self.touch();
+        }
+    }
+
+    /// Takes statuses from a node. Those of tasks that are not its own, or that would move a task backwards, are left out.
+    pub fn take_statuses(&self, view: &View, node: &NodeId, statuses: Vec<(TaskId, TaskStatus)>) {
+        let mut inner = self.lock();
+        let mut news = false;
+        for (id, status) in statuses {
+            let Some(task) = view.task(&id).filter(|task| task.node_id.as_ref() == Some(node)) else {
+                continue;
+            };
+            let known = inner.reports.tasks.get(&id).unwrap_or(&task.status);
+            if status.state < known.state || *known == status {
+                continue;
+            }
+            news = true;
+            inner.reports.tasks.insert(id, status);
+        }
+        drop(inner);
+        if news {
+            self.touch();
+        }
+    }
+
+    /// Lets go of what is no longer in the store, so that nothing grows.
+    pub fn prune(&self, view: &View) {
+        let mut inner = self.lock();
+        inner.reports.tasks.retain(|id, _| view.task(id).is_some());
+        inner.reports.nodes.retain(|id, _| view.node(id).is_some());
+        inner.deadlines.retain(|id, _| view.node(id).is_some());
+        inner.seats.retain(|id, _| view.node(id).is_some());
+        let (now, until) = (self.clock.now(), Instant::now() + TAKEOVER_GRACE);
+        for node in view.nodes() {
+            inner.deadlines.entry(node.id.clone()).or_insert(until);
+            inner
+                .reports
+                .nodes
+                .entry(node.id.clone())
+                .or_insert_with(|| report(NodeState::Unknown, now));
+        }
+    }
+
+    /// Marks nodes down whose deadline has passed; gives the next deadline.
+    pub fn expire(&self) -> Option<Instant> {
+        let (now, instant) = (self.clock.now(), Instant::now());
+        let mut inner = self.lock();
+        let Inner {
+            reports,
+            deadlines,
+            seats,
+        } = &mut *inner;
+        let mut news = false;
+        for (id, report) in &mut reports.nodes {
+            let late = deadlines.get(id).is_none_or(|deadline| *deadline <= instant);
+            if late && report.state != NodeState::Down {
+                report.state = NodeState::Down;
+                report.since = now;
+                report.message = Some("heartbeat failure".to_owned());
+                seats.remove(id);
+                news = true;
+            }
+        }
+        let next = deadlines
+            .values()
+            .filter(|deadline| **deadline > instant)
+            .min()
+            .copied();
+        drop(inner);
+        if news {
+            self.touch();
+        }
+        next
+    }
+}
+
+fn report(state: NodeState, since: Timestamp) -> NodeReport {
+    NodeReport {
+        state,
+        since,
+        addr: None,
+        message: None,
+    }
+}

@@ -1,0 +1,226 @@
+//! What users ask, carried out: read the store, let `control` decide, commit; again if others were faster.
+
+use crate::Manager;
+use crate::control::{Refusal, cluster, nodes, services};
+use model::{
+    Cluster, ClusterSpec, Node, NodeId, NodeRole, NodeSpec, NodeState, Reachability, ServiceId, ServiceSpec,
+    Task, Timestamp, Version,
+};
+use state::{Transaction, View};
+use store::{CommitError, Unavailable};
+
+/// How often a verb is tried again when the store changed under it.
+const ATTEMPTS: usize = 16;
+
+impl From<CommitError> for Refusal {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict(conflict) => conflict.into(),
+            error => Self::Unavailable(no_quorum(&error)),
+        }
+    }
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(no_quorum(&error))
+    }
+}
+
+/// What a user can do when the store does not answer.
+fn no_quorum(error: &dyn std::fmt::Display) -> String {
+    format!(
+        "The swarm does not have a leader: {error}. It's possible that too few managers are online. Make sure more \
+         than half of the managers are online (running tasks keep running meanwhile)."
+    )
+}
+
+/// The store with what nodes last said: what users see. Only the leader has the latter.
+#[derive(Clone)]
+pub struct Merged {
+    /// The store.
+    pub view: View,
+    manager: Manager,
+}
+
+impl Merged {
+    /// A task with its newest status.
+    pub fn task(&self, task: &Task) -> Task {
+        let mut shown = task.clone();
+        if let Some(status) = self.manager.inner.soft.task(&task.id) {
+            if status.state > shown.status.state
+                || (status.state == shown.status.state && status.timestamp > shown.status.timestamp)
+            {
+                shown.status = status;
+            }
+        }
+        shown
+    }
+
+    /// A node with its state and its part in the quorum.
+    pub fn node(&self, node: &Node) -> Node {
+        let mut shown = node.clone();
+        if let Some(report) = self.manager.inner.soft.node(&node.id) {
+            shown.status.state = report.state;
+            shown.status.message = report.message;
+            shown.status.addr = report.addr.or(shown.status.addr);
+        }
+        let standing = self.manager.inner.store.standing().borrow().clone();
+        let member = standing
+            .members
+            .iter()
+            .find(|member| Some(member.id) == node.membership.raft_id);
+        shown.manager_status = member.map(|member| model::ManagerStatus {
+            leader: standing.leader.as_ref() == Some(&node.id),
+            reachability: match member.reachable && shown.status.state != NodeState::Down {
+                true => Reachability::Reachable,
+                false => Reachability::Unreachable,
+            },
+            addr: member.address.clone(),
+        });
+        shown
+    }
+}
+
+impl Manager {
+    fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// What users see, as of now: linearizable, so only the leader has an answer.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] without quorum or on a follower.
+    pub async fn merged(&self) -> Result<Merged, Refusal> {
+        Ok(Merged {
+            view: self.inner.store.read().await?,
+            manager: self.clone(),
+        })
+    }
+
+    /// Decides on the newest view and commits; again while others are faster. A conflict that `decide` would not
+    /// see (a version given by the user) is its own to refuse.
+    async fn change<T>(
+        &self,
+        mut decide: impl FnMut(&View) -> Result<(Transaction, T), Refusal>,
+    ) -> Result<T, Refusal> {
+        let mut view = self.inner.store.read().await?;
+        for _ in 0..ATTEMPTS {
+            let (transaction, value) = decide(&view)?;
+            if transaction.is_empty() {
+                return Ok(value);
+            }
+            match self.inner.store.commit(transaction).await {
+                Ok(_) => return Ok(value),
+                Err(CommitError::Conflict(_)) => view = self.inner.store.read().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Refusal::Unavailable(
+            "too many changes at once: try again".to_owned(),
+        ))
+    }
+
+    /// Makes a service.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn create_service(&self, spec: ServiceSpec) -> Result<ServiceId, Refusal> {
+        let now = self.now();
+        self.change(|view| services::create(view, spec.clone(), now, &mut rand::rng()))
+            .await
+    }
+
+    /// Changes a service.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn update_service(
+        &self,
+        id: &ServiceId,
+        version: Version,
+        spec: ServiceSpec,
+        wanted: services::Wanted,
+    ) -> Result<(), Refusal> {
+        let now = self.now();
+        self.change(|view| {
+            Ok((
+                services::update(view, id, version, spec.clone(), wanted, now)?,
+                (),
+            ))
+        })
+        .await
+    }
+
+    /// Removes a service.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn remove_service(&self, id: &ServiceId) -> Result<(), Refusal> {
+        self.change(|view| Ok((services::remove(view, id)?, ()))).await
+    }
+
+    /// Changes a node.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn update_node(&self, id: &NodeId, version: Version, spec: NodeSpec) -> Result<(), Refusal> {
+        let now = self.now();
+        self.change(|view| Ok((nodes::update(view, id, version, spec.clone(), now)?, ())))
+            .await
+    }
+
+    /// Removes a node.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn remove_node(&self, id: &NodeId, force: bool) -> Result<(), Refusal> {
+        let (now, states) = (self.now(), self.inner.soft.node_states());
+        self.change(|view| Ok((nodes::remove(view, &states, id, force, now)?, ())))
+            .await
+    }
+
+    /// This node is about to leave by itself: it is made a worker, so that the others' quorum is right without it.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn step_out(&self, id: &NodeId) -> Result<(), Refusal> {
+        self.change(|view| {
+            let mut transaction = Transaction::new();
+            if let Some(node) = view.node(id).filter(|node| node.spec.role == NodeRole::Manager) {
+                let mut node = (**node).clone();
+                node.spec.role = NodeRole::Worker;
+                node.membership.by_hand = true;
+                transaction.update(node);
+            }
+            Ok((transaction, ()))
+        })
+        .await
+    }
+
+    /// Changes the cluster; rotates tokens that are asked for.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn update_cluster(
+        &self,
+        version: Version,
+        spec: ClusterSpec,
+        rotate: cluster::Rotate,
+    ) -> Result<(), Refusal> {
+        let now = self.now();
+        self.change(|view| Ok((cluster::update(view, version, spec.clone(), rotate, now)?, ())))
+            .await
+    }
+
+    /// The cluster, with its join tokens.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn cluster(&self) -> Result<Cluster, Refusal> {
+        let view = self.inner.store.read().await?;
+        view.cluster()
+            .map(|cluster| cluster.with_tokens())
+            .ok_or_else(|| Refusal::NotFound("the cluster".to_owned()))
+    }
+}

@@ -1,0 +1,55 @@
+//! The nouns of a cluster and their laws.
+//!
+//! *The model is the API*: every type here serializes to exactly the JSON of the Docker Engine API
+//! (PascalCase, the same optional fields), so there is one shape from the wire to the disk and no
+//! conversion layer. What a user sent in a spec comes back unchanged from inspect: a field that was
+//! absent stays absent, which is why most of them are an `Option`.
+//!
+//! Where Bramble keeps more about an object than Docker shows, it sits in one extra field of its own
+//! (`Task::origin`, `Node::membership`, `Cluster::keys`), which the docker command ignores.
+//!
+//! Who writes what (one writer a field, DESIGN.md section 3):
+//!
+//! | field | writer |
+//! |---|---|
+//! | every `spec` | the user, through the manager's control |
+//! | `Task::desired_state`, `Task::node_id`, existence of tasks | the leader's plan |
+//! | `Task::status` | the agent of the task's node (up to `assigned`: the plan) |
+//! | `Service::update_status`, `Service::endpoint` | the leader's plan |
+//! | `Node::status`, `Node::description` | the leader, from the node's session |
+//! | `Node::membership`, `Cluster::keys` | the leader's membership shell |
+//!
+//! This room knows serde and nothing else: no clock, no socket, no log.
+#![deny(missing_docs)]
+
+pub mod cluster;
+pub mod config;
+pub mod constraint;
+pub mod container;
+pub mod hidden;
+pub mod id;
+pub mod meta;
+pub mod network;
+pub mod node;
+pub mod ratio;
+pub mod secret;
+pub mod service;
+pub mod task;
+
+pub use cluster::*;
+pub use config::*;
+pub use constraint::{Constraint, ConstraintError};
+pub use container::*;
+pub use hidden::Hidden;
+pub use id::*;
+pub use jiff::Timestamp;
+pub use meta::*;
+pub use network::*;
+pub use node::*;
+pub use ratio::Ratio;
+pub use secret::*;
+pub use service::*;
+pub use task::*;
+
+/// Labels: what a user wrote beside an object, sorted by key.
+pub type Labels = std::collections::BTreeMap<String, String>;

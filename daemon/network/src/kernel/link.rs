@@ -1,0 +1,70 @@
+//! What the kernel's messages say of a link, as far as it matters here.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use rtnetlink::packet_route::{
+    address::{AddressAttribute, AddressMessage},
+    link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
+};
+
+use crate::wanted::Mac;
+
+/// What is known of one link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its number in its namespace.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Switched on.
+    pub up: bool,
+    /// True for a bridge.
+    pub is_bridge: bool,
+    /// The number of the bridge that it is a port of.
+    pub bridge: Option<u32>,
+    /// The group that it is in, 0 by default.
+    pub group: u32,
+    /// The number of a veth's other end, in that end's namespace.
+    pub peer: Option<u32>,
+    /// Its hardware address.
+    pub mac: Option<Mac>,
+}
+
+impl From<&LinkMessage> for Link {
+    fn from(message: &LinkMessage) -> Self {
+        let mut link = Link {
+            index: message.header.index,
+            name: String::new(),
+            up: message.header.flags.contains(LinkFlags::Up),
+            is_bridge: false,
+            bridge: None,
+            group: 0,
+            peer: None,
+            mac: None,
+        };
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => link.name.clone_from(name),
+                LinkAttribute::Controller(index) => link.bridge = Some(*index),
+                LinkAttribute::Group(group) => link.group = *group,
+                LinkAttribute::Link(index) => link.peer = Some(*index),
+                LinkAttribute::Address(bytes) => link.mac = bytes.as_slice().try_into().ok().map(Mac),
+                LinkAttribute::LinkInfo(infos) => {
+                    link.is_bridge = infos
+                        .iter()
+                        .any(|info| matches!(info, LinkInfo::Kind(InfoKind::Bridge)));
+                }
+                _ => {}
+            }
+        }
+        link
+    }
+}
+
+/// The IPv4 address that a message is about, none if it is about another family's.
+pub fn ipv4(message: &AddressMessage) -> Option<Ipv4Addr> {
+    message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(IpAddr::V4(address)) => Some(*address),
+        _ => None,
+    })
+}

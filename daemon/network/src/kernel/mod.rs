@@ -1,0 +1,11 @@
+//! The hands: small verbs on the kernel, each of which may be repeated. No policy here.
+
+pub mod bridge;
+pub mod filter;
+mod link;
+pub mod links;
+pub mod member;
+pub mod namespace;
+
+pub use link::Link;
+pub use links::Links;

@@ -1,0 +1,104 @@
+//! The shell: requests in, batches out.
+//!
+//! One task owns the board's network. It takes all requests that wait, so thirty tasks that start at once cost one run of `nft`;
+//! and a caller that goes away in the middle leaves nothing half done, for the work is not its own.
+
+mod batch;
+mod board;
+mod keep;
+mod start;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use exec::{Attached, Wish};
+use model::TaskId;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{Config, Error};
+use batch::Request;
+
+/// Requests that may wait for a batch; further callers wait for their turn to ask.
+const WAITING: usize = 64;
+
+/// A board's network. Copies are handles to the same one; after the last is dropped everything stays as it is for the
+/// next [`open`](Self::open).
+#[derive(Clone)]
+pub struct Network {
+    requests: mpsc::Sender<Request>,
+    attached: watch::Receiver<Arc<BTreeMap<TaskId, Attached>>>,
+}
+
+impl Network {
+    /// Makes the bridge, the packet filter and the forwarding, and takes over the tasks that are attached already,
+    /// whatever a crash left of them. Needs root, and a tokio runtime all of whose threads are in the board's network
+    /// namespace. Must not be called while another one for the same board is open.
+    ///
+    /// # Errors
+    /// [`Error`] if the board itself cannot be made ready. A task that cannot be taken over is logged and removed.
+    pub async fn open(config: Config) -> Result<Self, Error> {
+        let board = start::open(config).await?;
+        let (requests, waiting) = mpsc::channel(WAITING);
+        let (tell, attached) = watch::channel(Arc::new(board.attached()));
+        tokio::spawn(board.run(waiting, tell));
+        Ok(Network { requests, attached })
+    }
+
+    /// Gives a task its namespace, address and host ports. Told again, it mends what is missing, changes the host ports if the
+    /// wish has others, and answers the same. If it fails, all is as it was before.
+    ///
+    /// # Errors
+    /// [`Error::PortTaken`], [`Error::Full`], [`Error::Wish`], or what the kernel refused.
+    pub async fn attach(&self, wish: &Wish) -> Result<Attached, Error> {
+        let wish = wish.clone();
+        self.ask(|reply| Request::Attach { wish, reply }).await?
+    }
+
+    /// Removes a task's namespace, address and host ports. Goes on after an error; told again, it tries what is left.
+    /// A task that is not attached is success.
+    ///
+    /// # Errors
+    /// All that the kernel refused.
+    pub async fn detach(&self, task: &TaskId) -> Result<(), Error> {
+        let task = task.clone();
+        self.ask(|reply| Request::Detach { task, reply }).await?
+    }
+
+    /// Who is attached, and with what, in the order of ids.
+    pub fn attached(&self) -> Vec<(TaskId, Attached)> {
+        self.attached
+            .borrow()
+            .iter()
+            .map(|(id, attached)| (id.clone(), attached.clone()))
+            .collect()
+    }
+
+    /// Detaches all tasks but these: leftovers of tasks that nobody wants any more.
+    ///
+    /// # Errors
+    /// All that the kernel refused.
+    pub async fn retain(&self, keep: &HashSet<TaskId>) -> Result<(), Error> {
+        let keep = keep.clone();
+        self.ask(|reply| Request::Retain { keep, reply }).await?
+    }
+
+    /// Removes everything: all tasks' networks, the packet filter, the bridge, the notes; and switches forwarding off if
+    /// [`open`](Self::open) switched it on. Afterwards all requests fail with [`Error::Closed`].
+    ///
+    /// # Errors
+    /// All that the kernel refused; the rest is removed.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.ask(|reply| Request::Close { reply }).await?
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.requests
+            .send(request(reply))
+            .await
+            .map_err(|_| Error::Closed)?;
+        answer.await.map_err(|_| Error::Closed)
+    }
+}

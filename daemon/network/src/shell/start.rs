@@ -1,0 +1,147 @@
+//! From whatever is there to a board that is as wanted.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::Ipv4Addr,
+    path::Path,
+};
+
+use futures::future::join_all;
+use model::TaskId;
+
+use super::board::Board;
+use crate::{
+    Config, Error,
+    kernel::{Links, bridge, member, namespace},
+    recover::{self, Note},
+    wanted::{Wanted, port_address, port_name},
+};
+
+/// Makes the board ready and takes over who is attached.
+pub async fn open(config: Config) -> Result<Board, Error> {
+    config.check()?;
+    prepare_places(&config).await?;
+    let note = read_note(&config.state_file).await?;
+    let mut wanted = Wanted::new(config.bridge.clone(), config.subnet);
+    let seen = look(&config.netns_dir, &note).await?;
+    let leftovers = recover::recover(&mut wanted, &note, &seen);
+
+    let links = Links::open()?;
+    let forwarding_was_off = note.forwarding_was_off || !bridge::forwarding().await?;
+    let mut board = Board {
+        config,
+        links,
+        bridge: 0,
+        wanted,
+        forwarding_was_off,
+        applied: None,
+        noted: Some(note),
+    };
+    // Before the switch is touched, so that nobody takes our "on" for the owner's.
+    board.note().await;
+    bridge::set_forwarding(true).await?;
+    board.bridge = bridge::ensure(&board.links, &board.config.bridge, board.config.subnet).await?;
+
+    for id in leftovers {
+        board.clear(&id, None).await;
+    }
+    mend(&mut board).await;
+    remove_stray_ports(&board).await?;
+    board.filter().await?;
+    board.note().await;
+    tracing::info!(
+        bridge = board.config.bridge,
+        tasks = board.wanted.members().len(),
+        "network is ready"
+    );
+    Ok(board)
+}
+
+async fn prepare_places(config: &Config) -> Result<(), Error> {
+    let parent = config.state_file.parent().unwrap_or(Path::new("/"));
+    for dir in [config.netns_dir.as_path(), parent] {
+        tokio::fs::create_dir_all(dir)
+            .await
+            .map_err(Error::kernel("making directory", dir.display()))?;
+    }
+    Ok(())
+}
+
+async fn read_note(path: &Path) -> Result<Note, Error> {
+    match tokio::fs::read(path).await {
+        Ok(text) => Ok(Note::parse(&text).unwrap_or_else(|| {
+            tracing::warn!(path = %path.display(), "the notes on the board's addresses are unreadable");
+            Note::default()
+        })),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Note::default()),
+        Err(error) => Err(Error::kernel("reading", path.display())(error)),
+    }
+}
+
+/// Every entry of the directory of namespaces. The kernel is asked for the addresses of those that the notes do not name.
+async fn look(dir: &Path, note: &Note) -> Result<BTreeMap<TaskId, Option<Option<Ipv4Addr>>>, Error> {
+    let listing = Error::kernel("listing", dir.display());
+    let mut names = Vec::new();
+    let listed = async {
+        let mut entries = tokio::fs::read_dir(dir).await?;
+        while let Some(entry) = entries.next_entry().await? {
+            names.extend(entry.file_name().into_string().ok());
+        }
+        Ok::<(), std::io::Error>(())
+    };
+    listed.await.map_err(listing)?;
+    let looked = names.into_iter().map(|name| async move {
+        let (path, id) = (dir.join(&name), TaskId::from(name));
+        if !namespace::exists(&path) {
+            return (id, None);
+        }
+        if note.names(&id) {
+            return (id, Some(None));
+        }
+        let address = member::address(&path).await.unwrap_or_else(|error| {
+            tracing::warn!(task = %id, %error, "cannot look into a task's network");
+            None
+        });
+        (id, Some(address))
+    });
+    Ok(join_all(looked).await.into_iter().collect())
+}
+
+/// Makes every member whole. One that cannot be is not worth a board that does not start.
+async fn mend(board: &mut Board) {
+    let subnet = board.config.subnet;
+    let mended = join_all(board.wanted.members().iter().map(|(id, member)| {
+        let (links, bridge, netns, address) = (&board.links, board.bridge, board.netns(id), member.address);
+        async move {
+            let result = member::ensure(links, bridge, &netns, subnet, address).await;
+            (id.clone(), address, result)
+        }
+    }))
+    .await;
+    for (id, address, result) in mended {
+        let Err(error) = result else { continue };
+        tracing::warn!(task = %id, %error, "cannot take over a task's network");
+        board.clear(&id, Some(address)).await;
+        board.wanted.forget(&id);
+    }
+}
+
+/// Removes the veth pairs of nobody: their addresses would be given out a second time.
+async fn remove_stray_ports(board: &Board) -> Result<(), Error> {
+    let wanted: HashSet<String> = board
+        .wanted
+        .members()
+        .values()
+        .map(|member| port_name(member.address))
+        .collect();
+    let ours = |name: &str| port_address(name).is_some_and(|a| board.config.subnet.number(a).is_some());
+    let names = board.links.all().await?.into_iter().map(|link| link.name);
+    board
+        .links
+        .remove_all(
+            &names
+                .filter(|name| ours(name) && !wanted.contains(name))
+                .collect(),
+        )
+        .await
+}

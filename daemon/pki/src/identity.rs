@@ -1,0 +1,278 @@
+//! A node's identity: its key, its certificate, and the root that vouches for it.
+//!
+//! On disk, `tls/node.key` (0600) holds all three and is the only file that is read, so that a power cut during a
+//! renewal can not leave a key with another key's certificate. `tls/node.crt` and `tls/ca.crt` are copies for
+//! people and tools.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rcgen::{CertificateParams, DistinguishedName, KeyPair, PublicKeyData};
+use rustls_pki_types::pem::{PemObject, SectionKind};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::ca::{Ca, DEFAULT_VALIDITY, Subject};
+use crate::clock::{believable, unix};
+use crate::files::{read_if_there, write_atomic};
+use crate::names::{Names, Role};
+use crate::{Error, Secret, tls};
+
+const FOLDER: &str = "tls";
+const KEY_FILE: &str = "node.key";
+const CERT_FILE: &str = "node.crt";
+const CA_FILE: &str = "ca.crt";
+
+/// Makes a new key and a request to have it certified: `(key in PEM, request in PEM)`. The request names nobody:
+/// who a certificate is for is the authority's to say.
+///
+/// # Errors
+/// [`Error::Unusable`] if no key can be made.
+pub fn new_key() -> Result<(Secret, String), Error> {
+    let unusable = |why| Error::unusable("the new node key", why);
+    let key = KeyPair::generate().map_err(unusable)?;
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    let request = params
+        .serialize_request(&key)
+        .and_then(|request| request.pem())
+        .map_err(unusable)?;
+    Ok((Secret::new(key.serialize_pem()), request))
+}
+
+/// A node's key, certificate and root, checked to belong together.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    cert_pem: String,
+    key_pem: Secret,
+    ca_pem: String,
+    cert: CertificateDer<'static>,
+    ca: CertificateDer<'static>,
+    names: Names,
+}
+
+impl Identity {
+    /// Puts together what [`new_key`] and [`Ca::sign`] made. The certificate may have lapsed: it can be renewed.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`] if one is damaged, the key is not the certificate's, or the root did not sign it.
+    pub fn new(cert_pem: &str, key_pem: &Secret, ca_pem: &str) -> Result<Self, Error> {
+        let read = |what, pem: &str| {
+            CertificateDer::from_pem_slice(pem.as_bytes())
+                .map(CertificateDer::into_owned)
+                .map_err(|why| Error::unusable(what, why))
+        };
+        let cert = read("the node's certificate", cert_pem)?;
+        let ca = read("the cluster's root", ca_pem)?;
+        let names = Names::of(&cert).ok_or_else(|| {
+            Error::unusable(
+                "the node's certificate",
+                "it does not name node, role and cluster",
+            )
+        })?;
+        let key =
+            KeyPair::from_pem(key_pem.reveal()).map_err(|why| Error::unusable("the node's key", why))?;
+        if key.subject_public_key_info() != names.public_key {
+            return Err(Error::unusable("the node's key", "it is not the certificate's"));
+        }
+        tls::verify_chain(&cert, &[], &ca, unix(names.not_after))
+            .map_err(|why| Error::unusable("the node's certificate", why))?;
+        Ok(Self {
+            cert_pem: cert_pem.to_owned(),
+            key_pem: key_pem.clone(),
+            ca_pem: ca_pem.to_owned(),
+            cert,
+            ca,
+            names,
+        })
+    }
+
+    /// An identity that nobody vouches for, for a board that answers before it belongs to a cluster. It has a root
+    /// and a cluster of its own, both thrown away: only a proof of the join key makes its words count.
+    ///
+    /// # Errors
+    /// As [`Ca::found`].
+    pub fn provisional(board: &str, now: Timestamp) -> Result<Self, Error> {
+        let ca = Ca::found("provisional", now)?;
+        Self::issue(&ca, board, Role::Worker, DEFAULT_VALIDITY, now)
+    }
+
+    /// Makes a key and has it signed on the spot: the founder's way, and that of a manager that renews its own.
+    ///
+    /// # Errors
+    /// As [`new_key`] and [`Ca::sign`].
+    pub fn issue(
+        ca: &Ca,
+        node_id: &str,
+        role: Role,
+        validity: Duration,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let (key, request) = new_key()?;
+        let subject = Subject {
+            node_id: node_id.into(),
+            role,
+            cluster_id: ca.cluster_id().into(),
+        };
+        let cert = ca.sign(&request, &subject, validity, now)?;
+        Self::new(&cert, &key, ca.cert_pem())
+    }
+
+    /// Reads the identity saved in a state folder; none if none was saved.
+    ///
+    /// # Errors
+    /// [`Error::File`] and, if the file is damaged, [`Error::Unusable`].
+    pub fn load(state_dir: &Path) -> Result<Option<Self>, Error> {
+        const WHAT: &str = "the saved identity";
+        let Some(content) = read_if_there(&state_dir.join(FOLDER).join(KEY_FILE))? else {
+            return Ok(None);
+        };
+        let text = std::str::from_utf8(&content).map_err(|why| Error::unusable(WHAT, why))?;
+        let mut parts = <(SectionKind, Vec<u8>)>::pem_slice_iter(&content);
+        let kinds: Vec<_> = parts
+            .by_ref()
+            .filter_map(|part| part.ok().map(|(kind, _)| kind))
+            .collect();
+        if kinds
+            != [
+                SectionKind::PrivateKey,
+                SectionKind::Certificate,
+                SectionKind::Certificate,
+            ]
+        {
+            return Err(Error::unusable(
+                WHAT,
+                "it does not hold a key and two certificates",
+            ));
+        }
+        let mut starts = text.match_indices("-----BEGIN ").map(|(at, _)| at);
+        let (Some(_), Some(cert), Some(ca)) = (starts.next(), starts.next(), starts.next()) else {
+            return Err(Error::unusable(
+                WHAT,
+                "it does not hold a key and two certificates",
+            ));
+        };
+        Self::new(&text[cert..ca], &Secret::new(&text[..cert]), &text[ca..]).map(Some)
+    }
+
+    /// Saves the identity under a state folder, so that a power cut leaves the old one or the new one whole.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn save(&self, state_dir: &Path) -> Result<(), Error> {
+        let folder = state_dir.join(FOLDER);
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(|source| Error::File {
+                path: folder.clone(),
+                source,
+            })?;
+        let ended = |pem: &str| format!("{}\n", pem.trim());
+        let all = ended(self.key_pem.reveal()) + &ended(&self.cert_pem) + &ended(&self.ca_pem);
+        write_atomic(&folder.join(KEY_FILE), all.as_bytes(), 0o600)?;
+        write_atomic(&folder.join(CERT_FILE), self.cert_pem.as_bytes(), 0o644)?;
+        write_atomic(&folder.join(CA_FILE), self.ca_pem.as_bytes(), 0o644)
+    }
+
+    /// Removes a saved identity: the board leaves its cluster. It is no error if there is none.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn forget(state_dir: &Path) -> Result<(), Error> {
+        let folder = state_dir.join(FOLDER);
+        match fs::remove_dir_all(&folder) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::File { path: folder, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The certificate in PEM.
+    #[must_use]
+    pub fn cert_pem(&self) -> &str {
+        &self.cert_pem
+    }
+
+    /// The key in PEM.
+    #[must_use]
+    pub fn key_pem(&self) -> &Secret {
+        &self.key_pem
+    }
+
+    /// The cluster's root certificate in PEM.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The node's id.
+    #[must_use]
+    pub fn node_id(&self) -> &str {
+        &self.names.node_id
+    }
+
+    /// The cluster's id.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.names.cluster_id
+    }
+
+    /// What the node may act as.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.names.role
+    }
+
+    /// When the certificate lapses.
+    #[must_use]
+    pub fn not_after(&self) -> Timestamp {
+        self.names.not_after
+    }
+
+    /// Whether the certificate has lapsed.
+    #[must_use]
+    pub fn lapsed(&self, now: Timestamp) -> bool {
+        believable(now) > self.names.not_after
+    }
+
+    /// When to renew: `fraction` (0 to 1, chosen at random once per certificate, so that a cluster does not renew
+    /// all at once) of the way from 50 to 80 % of the certificate's life; not before `now`.
+    #[must_use]
+    pub fn renew_at(&self, now: Timestamp, fraction: f64) -> Timestamp {
+        let not_after = self.names.not_after;
+        let usual = SignedDuration::try_from(DEFAULT_VALIDITY).unwrap_or(SignedDuration::ZERO);
+        let issued = self
+            .names
+            .issued
+            .or_else(|| not_after.checked_sub(usual).ok())
+            .unwrap_or(Timestamp::UNIX_EPOCH);
+        let share = 0.5 + 0.3 * fraction.clamp(0.0, 1.0);
+        let life = not_after
+            .duration_since(issued)
+            .max(SignedDuration::ZERO)
+            .mul_f64(share);
+        issued.checked_add(life).unwrap_or(not_after).max(believable(now))
+    }
+
+    /// The certificate and the root, as TLS presents them: a joiner finds its token's root at the end.
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
+        vec![self.cert.clone(), self.ca.clone()]
+    }
+
+    /// The root in DER.
+    pub(crate) fn root(&self) -> &CertificateDer<'static> {
+        &self.ca
+    }
+
+    /// The key as TLS takes it.
+    pub(crate) fn key(&self) -> Result<PrivateKeyDer<'static>, Error> {
+        let key = PrivatePkcs8KeyDer::from_pem_slice(self.key_pem.reveal().as_bytes())
+            .map_err(|why| Error::unusable("the node's key", why))?;
+        Ok(PrivateKeyDer::Pkcs8(key))
+    }
+}

@@ -1,0 +1,163 @@
+//! A board for each task.
+//!
+//! Tasks of one spec are looked at together: what they need is worked out once, then each goes to the best of the
+//! boards that no filter refuses. Tasks of global services already have their board, which must pass the same
+//! filters; they come first. A task without a board says why, and is tried again with every plan.
+
+mod board;
+mod filter;
+mod request;
+mod spread;
+mod stock;
+
+use crate::Reason;
+use crate::draft::Draft;
+use crate::slots;
+use board::Boards;
+use filter::{Refusal, refusal};
+use model::{ServiceId, Task, TaskState, TaskStatus, Version};
+use request::Request;
+use spread::Spread;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Tasks that were made from the same spec; those with a board of their own apart, and first.
+type Groups = BTreeMap<(bool, ServiceId, Version), Vec<Arc<Task>>>;
+
+pub(crate) fn apply(draft: &mut Draft<'_>) {
+    let mut groups = Groups::new();
+    for task in draft
+        .tasks()
+        .filter(|task| task.is_wanted() && task.status.state < TaskState::Assigned)
+    {
+        let key = (
+            task.node_id.is_none(),
+            task.service_id.clone(),
+            task.origin.spec_version,
+        );
+        groups.entry(key).or_default().push(task.clone());
+    }
+    if groups.is_empty() {
+        return;
+    }
+    let mut boards = Boards::survey(draft);
+    for ((is_free, ..), mut tasks) in groups {
+        tasks.sort_by(|a, b| (a.meta.created_at, a.slot, &a.id).cmp(&(b.meta.created_at, b.slot, &b.id)));
+        if is_free {
+            place_anywhere(draft, &mut boards, &tasks);
+        } else {
+            tasks
+                .iter()
+                .for_each(|task| place_at_home(draft, &mut boards, task));
+        }
+    }
+}
+
+/// Places tasks of one spec.
+fn place_anywhere(draft: &mut Draft<'_>, boards: &mut Boards, tasks: &[Arc<Task>]) {
+    let Some(first) = tasks.first() else { return };
+    let request = Request::of(first);
+    let standing: Vec<Option<Refusal>> = boards
+        .list
+        .iter()
+        .map(|board| filter::standing(board, &request))
+        .collect();
+    let mut spread = Spread::over(boards, first);
+    let mut refused: Option<String> = None;
+    for task in tasks {
+        // What one of them did not find, the next won't: boards only get fuller.
+        if refused.is_none() {
+            let mut refusals = Vec::new();
+            let best = (0..boards.list.len())
+                .filter(|&at| match refusal(&boards.list[at], &request, standing[at]) {
+                    Some(refusal) => {
+                        refusals.push(refusal);
+                        false
+                    }
+                    None => true,
+                })
+                .min_by_key(|&at| spread.rank(at, &boards.list[at]));
+            if let Some(at) = best {
+                spread.add(at);
+                assign(
+                    draft,
+                    boards,
+                    at,
+                    task,
+                    &request,
+                    "scheduler assigned task to node",
+                );
+                continue;
+            }
+            refused = Some(filter::explain(&refusals));
+        }
+        refuse(draft, task, refused.clone().unwrap_or_default());
+    }
+}
+
+/// Confirms the board that a task was made for.
+fn place_at_home(draft: &mut Draft<'_>, boards: &mut Boards, task: &Task) {
+    let Some(at) = task.node_id.as_ref().and_then(|id| boards.position(id)) else {
+        return;
+    };
+    let request = Request::of(task);
+    let standing = filter::standing(&boards.list[at], &request);
+    match refusal(&boards.list[at], &request, standing) {
+        None => assign(
+            draft,
+            boards,
+            at,
+            task,
+            &request,
+            "scheduler confirmed task can run on preassigned node",
+        ),
+        Some(refusal) => refuse(draft, task, filter::explain(&[refusal])),
+    }
+}
+
+fn assign(
+    draft: &mut Draft<'_>,
+    boards: &mut Boards,
+    at: usize,
+    task: &Task,
+    request: &Request,
+    message: &str,
+) {
+    let board = &mut boards.list[at];
+    let given = board.stock.take(&request.things);
+    let (id, now) = (board.node.id.clone(), draft.now);
+    draft.edit_task(&task.id, |task| {
+        task.node_id = Some(id.clone());
+        task.assigned_generic_resources = Some(given).filter(|given| !given.is_empty());
+        task.status = TaskStatus {
+            timestamp: now,
+            state: TaskState::Assigned,
+            message: message.to_owned(),
+            ..TaskStatus::default()
+        };
+    });
+    board.add(task, request);
+    let node = draft.node_name(&id);
+    let name = draft
+        .task(&task.id)
+        .map(|task| slots::name(draft, task))
+        .unwrap_or_default();
+    draft.say(Reason::Placed {
+        task: name,
+        id: task.id.clone(),
+        node,
+    });
+}
+
+fn refuse(draft: &mut Draft<'_>, task: &Task, err: String) {
+    if task.status.err.as_deref() == Some(err.as_str()) {
+        return;
+    }
+    let now = draft.now;
+    draft.edit_task(&task.id, |task| {
+        task.status.err = Some(err.clone());
+        task.status.timestamp = now;
+    });
+    let task = slots::name(draft, task);
+    draft.say(Reason::Unplaced { task, err });
+}

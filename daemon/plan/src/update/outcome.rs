@@ -1,0 +1,148 @@
+//! Where an update stands as a whole: it begins, stops, goes back, or is done.
+
+use super::{Settings, Stage, Step};
+use crate::Reason;
+use crate::draft::Draft;
+use model::{FailureAction, Service, TaskId, UpdateState, UpdateStatus, Version, failure_ratio};
+
+/// True if an update goes on; one begins here if there is something to do.
+pub(super) fn is_going(draft: &mut Draft<'_>, service: &Service, steps: &[Step]) -> bool {
+    let is_old = steps
+        .iter()
+        .any(|step| step.stage == Stage::Old && super::may_change(draft, &step.place));
+    match service.update_status.as_ref().map(|status| status.state) {
+        Some(UpdateState::Updating | UpdateState::RollbackStarted) => true,
+        // It stays stopped until the next spec, which has no tasks yet; then its status is of the past.
+        Some(UpdateState::Paused | UpdateState::RollbackPaused) if was_tried(draft, service) => false,
+        _ => {
+            if is_old {
+                let status = UpdateStatus {
+                    state: UpdateState::Updating,
+                    started_at: Some(draft.now),
+                    completed_at: None,
+                    message: String::new(),
+                };
+                tell(draft, service, status, "update in progress".to_owned());
+            }
+            is_old
+        }
+    }
+}
+
+/// True if tasks were made from this very version.
+fn was_tried(draft: &Draft<'_>, service: &Service) -> bool {
+    let version = service.spec_version.unwrap_or_default();
+    draft
+        .tasks_of(&service.id)
+        .any(|task| task.origin.spec_version == version)
+}
+
+/// Ends the update if it is time to; true if it did, or turned back.
+pub(super) fn judge(draft: &mut Draft<'_>, service: &Service, settings: &Settings, steps: &[Step]) -> bool {
+    let Some(status) = draft
+        .service(&service.id)
+        .and_then(|service| service.update_status.clone())
+    else {
+        return true;
+    };
+    let back = status.state == UpdateState::RollbackStarted;
+    let failed: Vec<&TaskId> = steps
+        .iter()
+        .filter_map(|step| {
+            if let Stage::Failed(task) = &step.stage {
+                Some(task)
+            } else {
+                None
+            }
+        })
+        .collect();
+    if let Some(task) = failed
+        .last()
+        .filter(|_| failure_ratio(failed.len(), steps.len()).0 > settings.ratio)
+    {
+        let words = format!("due to failure or early termination of task {task}");
+        match settings.action {
+            FailureAction::Continue => {}
+            FailureAction::Rollback if !back && service.previous_spec.is_some() => {
+                roll_back(draft, service, format!("update rolled back {words}"));
+                return true;
+            }
+            FailureAction::Pause | FailureAction::Rollback => {
+                let (state, what) = if back {
+                    (UpdateState::RollbackPaused, "rollback")
+                } else {
+                    (UpdateState::Paused, "update")
+                };
+                tell(
+                    draft,
+                    service,
+                    UpdateStatus { state, ..status },
+                    format!("{what} paused {words}"),
+                );
+                return true;
+            }
+        }
+    }
+    let may_change = |step: &&Step| super::may_change(draft, &step.place);
+    if steps
+        .iter()
+        .filter(may_change)
+        .any(|step| !matches!(step.stage, Stage::Settled | Stage::Failed(_)))
+    {
+        return false;
+    }
+    let (state, what) = if back {
+        (UpdateState::RollbackCompleted, "rollback")
+    } else {
+        (UpdateState::Completed, "update")
+    };
+    let completed_at = Some(draft.now);
+    tell(
+        draft,
+        service,
+        UpdateStatus {
+            state,
+            completed_at,
+            ..status
+        },
+        format!("{what} completed"),
+    );
+    true
+}
+
+/// Back to the spec before: a new version with old content, so that tasks which never left it are left alone.
+fn roll_back(draft: &mut Draft<'_>, service: &Service, message: String) {
+    let now = draft.now;
+    draft.edit_service(&service.id, |service| {
+        let Some(spec) = service.previous_spec.take() else {
+            return;
+        };
+        service.spec = spec;
+        service.spec_version = Some(Version {
+            index: service.spec_version.unwrap_or_default().index + 1,
+        });
+        service.update_status = Some(UpdateStatus {
+            state: UpdateState::RollbackStarted,
+            started_at: Some(now),
+            completed_at: None,
+            message: message.clone(),
+        });
+    });
+    draft.say(Reason::Update {
+        service: service.spec.name.clone(),
+        message,
+    });
+}
+
+fn tell(draft: &mut Draft<'_>, service: &Service, status: UpdateStatus, message: String) {
+    draft.edit_service(&service.id, |service| {
+        service.update_status = Some(UpdateStatus {
+            message: message.clone(),
+            ..status
+        });
+    });
+    draft.say(Reason::Update {
+        service: service.spec.name.clone(),
+        message,
+    });
+}
