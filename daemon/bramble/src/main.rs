@@ -1,2 +1,87 @@
-//! x
-fn main() {}
+//! The binary: arguments, configuration, wiring, shutdown. It decides nothing.
+
+mod config;
+mod daemon;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  bramble daemon                                 run this board with the settings of its card
+  bramble daemon --config /etc/bramble/my.toml   run it with other settings
+  docker -H unix:///run/docker.sock node ls      what a cluster looks like from outside
+
+Everything a cluster does is asked for with the docker command, at the Engine API's socket of any board.";
+
+/// Turns a handful of boards into one computer.
+#[derive(Parser)]
+#[command(name = "bramble", version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs this board: forms or joins the cluster, runs its tasks, answers the docker command.
+    #[command(after_help = "\
+Examples:
+  bramble daemon
+  bramble daemon --config /boot/firmware/bramble.toml --config /etc/bramble/bramble.toml
+
+A settings file (all keys may be absent):
+  cluster = \"home\"                 the cluster to be in; without it the board waits for docker swarm init|join
+  join-key = \"…\"                   the same on all cards; boards prove themselves with it
+  boards = 3                       how many boards found the cluster together
+  hostname = \"kitchen\"             shown in docker node ls
+  api = \"/run/docker.sock\"         the Engine API's socket
+  listen = \"0.0.0.0:2377\"          where other boards reach this one
+  advertise = \"eth0\"               the interface or address to be found by
+  state-dir = \"/var/lib/bramble\"   what must last
+  run-dir = \"/run/bramble\"         what goes with a reboot
+  containerd = \"/run/containerd/containerd.sock\"   used if it runs; else the daemon runs its own
+  registry-mirror = \"http://10.0.0.2:5000\"         asked first for plain image names
+  insecure-registries = [\"10.0.0.0/24\"]            spoken to in plain HTTP
+  log = \"info\"
+  [labels]                         engine.labels.* in constraints
+  ssd = \"true\"")]
+    Daemon {
+        /// A settings file; may be given several times, later ones win. Without it, the card's and then the system's.
+        #[arg(long, value_name = "FILE")]
+        config: Vec<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Daemon { config } => match run(&config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("bramble: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn run(files: &[PathBuf]) -> anyhow::Result<()> {
+    let config = config::Config::read(files)?;
+    log(&config.log)?;
+    // A board has 1 GB: two workers are enough for what is mostly waiting.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(32).enable_all().build()?;
+    let done = runtime.block_on(daemon::run(config));
+    // Blocking calls that hang must not keep the process alive.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    done
+}
+
+fn log(filter: &str) -> anyhow::Result<()> {
+    use anyhow::Context as _;
+    // Raft's own messages are for its authors; the store says what a user needs to know.
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("{filter},openraft=off"))
+        .with_context(|| format!("log = \"{filter}\" is not a filter"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(false).init();
+    Ok(())
+}

@@ -21,8 +21,19 @@ use crate::{clock::wait_for, paths::Name};
 
 const PARENT: &str = "bramble-lab";
 const CONTROLLERS: [&str; 13] = [
-    "blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory", "misc", "net_cls", "net_prio",
-    "perf_event", "pids",
+    "blkio",
+    "cpu",
+    "cpuacct",
+    "cpuset",
+    "devices",
+    "freezer",
+    "hugetlb",
+    "memory",
+    "misc",
+    "net_cls",
+    "net_prio",
+    "perf_event",
+    "pids",
 ];
 /// In a unified hierarchy a group with groups below it may hold no processes itself.
 const MEMBERS: &str = "members";
@@ -58,8 +69,12 @@ pub(crate) fn hierarchies() -> Result<Vec<Hierarchy>> {
 fn parse(mountinfo: &str) -> Vec<Hierarchy> {
     let mut found: Vec<Hierarchy> = Vec::new();
     for line in mountinfo.lines() {
-        let Some((place, kind)) = line.split_once(" - ") else { continue };
-        let (Some(mount), mut kind) = (place.split(' ').nth(4), kind.split(' ')) else { continue };
+        let Some((place, kind)) = line.split_once(" - ") else {
+            continue;
+        };
+        let (Some(mount), mut kind) = (place.split(' ').nth(4), kind.split(' ')) else {
+            continue;
+        };
         let (fs, _, options) = (kind.next(), kind.next(), kind.next().unwrap_or_default());
         let options = match fs {
             Some("cgroup2") => None,
@@ -72,7 +87,10 @@ fn parse(mountinfo: &str) -> Vec<Hierarchy> {
         };
         let known = found.iter().any(|one| one.options == options);
         if mount.starts_with("/sys/fs/cgroup") && !known {
-            found.push(Hierarchy { mount: mount.into(), options });
+            found.push(Hierarchy {
+                mount: mount.into(),
+                options,
+            });
         }
     }
     found
@@ -88,9 +106,16 @@ pub(crate) fn mount_script(hierarchies: &[Hierarchy]) -> String {
         let dir = one.mount.display();
         match &one.options {
             Some(options) => {
-                script.push_str(&format!("mkdir -p {dir}; mount -t cgroup -o {options} cgroup {dir}\n"));
+                script.push_str(&format!(
+                    "mkdir -p {dir}; mount -t cgroup -o {options} cgroup {dir}\n"
+                ));
                 // containerd looks for each controller under its own name.
-                let name = one.mount.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let name = one
+                    .mount
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
                 for alias in name.split(',').filter(|alias| *alias != name) {
                     script.push_str(&format!("ln -s {name} /sys/fs/cgroup/{alias}\n"));
                 }
@@ -118,7 +143,10 @@ impl Group {
     /// The group of `who` (`board-1`, `switch`) in a lab; it need not exist.
     pub fn new(lab: &Name, who: &str) -> Result<Self> {
         let path = Path::new(PARENT).join(lab.to_string()).join(who);
-        Ok(Group { hierarchies: hierarchies()?, path })
+        Ok(Group {
+            hierarchies: hierarchies()?,
+            path,
+        })
     }
 
     /// All groups of a lab, whatever they are called.
@@ -126,14 +154,16 @@ impl Group {
         let parent = Path::new(PARENT).join(lab.to_string());
         let mut names = BTreeSet::new();
         for one in hierarchies()? {
-            names.extend(children(&one.mount.join(&parent)).iter().filter_map(|dir| dir.file_name().map(ToOwned::to_owned)));
+            names.extend(
+                children(&one.mount.join(&parent))
+                    .iter()
+                    .filter_map(|dir| dir.file_name().map(ToOwned::to_owned)),
+            );
         }
-        names.iter().map(|name| Group::new(lab, &name.to_string_lossy())).collect()
-    }
-
-    /// The path as processes outside of the lab see it in `/proc/PID/cgroup`.
-    pub fn path(&self) -> &Path {
-        &self.path
+        names
+            .iter()
+            .map(|name| Group::new(lab, &name.to_string_lossy()))
+            .collect()
     }
 
     fn dirs(&self) -> impl Iterator<Item = PathBuf> {
@@ -147,7 +177,9 @@ impl Group {
             for part in &self.path {
                 let parent = dir.clone();
                 dir.push(part);
-                if let Err(error) = fs::create_dir(&dir) && error.kind() != io::ErrorKind::AlreadyExists {
+                if let Err(error) = fs::create_dir(&dir)
+                    && error.kind() != io::ErrorKind::AlreadyExists
+                {
                     return Err(error).with_context(|| format!("cannot make {}", dir.display()));
                 }
                 if one.has("cpuset") {
@@ -167,7 +199,11 @@ impl Group {
     pub fn doors(&self, first: bool) -> Vec<PathBuf> {
         let door = |one: &Hierarchy| {
             let dir = one.mount.join(&self.path);
-            let dir = if one.is_whole() && !first { dir.join(MEMBERS) } else { dir };
+            let dir = if one.is_whole() && !first {
+                dir.join(MEMBERS)
+            } else {
+                dir
+            };
             dir.join("cgroup.procs")
         };
         self.hierarchies.iter().map(door).collect()
@@ -251,7 +287,12 @@ impl Group {
         for one in &self.hierarchies {
             remove(&one.mount.join(&self.path))?;
             // These hold others' groups as well, or not: who is last takes them away.
-            for above in self.path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+            for above in self
+                .path
+                .ancestors()
+                .skip(1)
+                .filter(|above| !above.as_os_str().is_empty())
+            {
                 let _ = fs::remove_dir(one.mount.join(above));
             }
         }
@@ -280,7 +321,8 @@ fn inherit(parent: &Path, dir: &Path, file: &str) -> Result<()> {
     let own = fs::read_to_string(dir.join(file)).unwrap_or_default();
     if own.trim().is_empty() {
         let given = fs::read_to_string(parent.join(file)).with_context(|| format!("cannot read {file}"))?;
-        fs::write(dir.join(file), given.trim()).with_context(|| format!("cannot set {file} of {}", dir.display()))?;
+        fs::write(dir.join(file), given.trim())
+            .with_context(|| format!("cannot set {file} of {}", dir.display()))?;
     }
     Ok(())
 }
@@ -301,7 +343,11 @@ fn children(dir: &Path) -> Vec<PathBuf> {
 
 /// `dir`, if it exists, and all folders below it, parents first.
 fn tree(dir: &Path) -> Vec<PathBuf> {
-    let mut found = if dir.is_dir() { vec![dir.to_owned()] } else { Vec::new() };
+    let mut found = if dir.is_dir() {
+        vec![dir.to_owned()]
+    } else {
+        Vec::new()
+    };
     let mut next = 0;
     while let Some(dir) = found.get(next) {
         let below = children(dir);
@@ -313,10 +359,14 @@ fn tree(dir: &Path) -> Vec<PathBuf> {
 
 /// Removes one group. A killed process counts as a member for a moment longer than it is listed.
 fn remove(dir: &Path) -> Result<()> {
-    wait_for(&format!("{} removed", dir.display()), DEATH, || match fs::remove_dir(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(Some(())),
-    })
+    wait_for(
+        &format!("{} removed", dir.display()),
+        DEATH,
+        || match fs::remove_dir(dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(Some(())),
+        },
+    )
 }
 
 #[cfg(test)]
@@ -335,7 +385,10 @@ mod tests {
         let options: Vec<_> = found.iter().map(|one| one.options.as_deref()).collect();
         assert_eq!(options, [Some("cpu,cpuacct"), Some("name=systemd"), None]);
         let script = mount_script(&found);
-        for line in ["-o cpu,cpuacct cgroup /sys/fs/cgroup/cpu,cpuacct", "ln -s cpu,cpuacct /sys/fs/cgroup/cpuacct"] {
+        for line in [
+            "-o cpu,cpuacct cgroup /sys/fs/cgroup/cpu,cpuacct",
+            "ln -s cpu,cpuacct /sys/fs/cgroup/cpuacct",
+        ] {
             assert!(script.contains(line), "{script}");
         }
         assert!(!script.contains(MEMBERS));
@@ -343,7 +396,9 @@ mod tests {
 
     #[test]
     fn a_unified_hierarchy_keeps_processes_in_a_leaf() {
-        let script = mount_script(&parse("30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n"));
+        let script = mount_script(&parse(
+            "30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n",
+        ));
         assert!(script.contains("mount -t cgroup2 cgroup2 /sys/fs/cgroup"));
         assert!(script.contains("/sys/fs/cgroup/members/cgroup.procs"));
     }

@@ -15,7 +15,10 @@ pub struct Since(Instant);
 
 impl Since {
     /// Starts counting.
-    #[expect(clippy::disallowed_methods, reason = "the lab has no runtime whose clock a test could pause")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the lab has no runtime whose clock a test could pause"
+    )]
     pub fn now() -> Self {
         Since(Instant::now())
     }
@@ -31,7 +34,10 @@ impl Since {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the lab has threads and processes, and no runtime to block")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the lab has threads and processes, and no runtime to block"
+)]
 pub(crate) fn pause() {
     std::thread::sleep(TICK);
 }
@@ -70,7 +76,9 @@ mod tests {
         let mut asked = 0;
         let answer = wait_for("third time", Duration::from_secs(5), || {
             asked += 1;
-            if asked < 3 { bail!("not yet") }
+            if asked < 3 {
+                bail!("not yet")
+            }
             Ok(Some(asked))
         });
         assert_eq!(answer.unwrap(), 3);

@@ -22,7 +22,9 @@ impl Config<'_> {
     pub fn text(&self) -> String {
         // A TOML basic string is escaped the way that Rust escapes one, for all that can stand in a path here.
         let quoted = |path: &Path| format!("{:?}", path.display().to_string());
-        let cluster = self.cluster.map(|(name, key)| format!("cluster = {name:?}\njoin-key = {key:?}\n"));
+        let cluster = self
+            .cluster
+            .map(|(name, key)| format!("cluster = {name:?}\njoin-key = {key:?}\n"));
         format!(
             "{}\
              boards = {}\n\
@@ -69,7 +71,11 @@ insecure-registries = ["127.0.0.0/8", "10.9.0.0/24"]
 log = "info"
 "#;
         assert_eq!(config.text(), expected);
-        let by_hand = Config { cluster: None, ..config }.text();
+        let by_hand = Config {
+            cluster: None,
+            ..config
+        }
+        .text();
         assert!(by_hand.starts_with("boards = 3\n"), "{by_hand}");
     }
 }

@@ -30,7 +30,10 @@ impl Response {
 
     /// A header field's value; `name` in small letters.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The same response if its status means success.
@@ -58,18 +61,35 @@ pub(crate) struct Request<'a> {
 impl<'a> Request<'a> {
     /// A request without a body.
     pub fn new(method: &'a str, host: &'a str, path: &'a str) -> Self {
-        Request { method, host, path, content_type: "", body: b"" }
+        Request {
+            method,
+            host,
+            path,
+            content_type: "",
+            body: b"",
+        }
     }
 
     /// The same with a body.
     pub fn with(self, content_type: &'a str, body: &'a [u8]) -> Self {
-        Request { content_type, body, ..self }
+        Request {
+            content_type,
+            body,
+            ..self
+        }
     }
 
     /// Sends it and reads the answer to its end.
     pub fn send(self, mut stream: impl Read + Write) -> Result<Response> {
-        let Request { method, host, path, content_type, body } = self;
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\nConnection: close\r\n");
+        let Request {
+            method,
+            host,
+            path,
+            content_type,
+            body,
+        } = self;
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\nConnection: close\r\n");
         if !content_type.is_empty() {
             head.push_str(&format!("Content-Type: {content_type}\r\n"));
         }
@@ -78,7 +98,10 @@ impl<'a> Request<'a> {
         }
         head.push_str("\r\n");
         // A server that refuses a large body may answer and hang up before it has read it: the answer counts.
-        let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).and_then(|()| stream.flush());
+        let sent = stream
+            .write_all(head.as_bytes())
+            .and_then(|()| stream.write_all(body))
+            .and_then(|()| stream.flush());
         match (read(BufReader::new(stream), method), sent) {
             (Ok(response), _) => Ok(response),
             (Err(_), Err(error)) => Err(error).with_context(|| format!("cannot send {method} {path}")),
@@ -95,7 +118,12 @@ fn read(mut stream: impl BufRead, method: &str) -> Result<Response> {
             break head;
         }
     };
-    let header = |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let header = |name: &str| {
+        headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    };
     let mut body = Vec::new();
     if method != "HEAD" && !matches!(status, 204 | 304) {
         if header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
@@ -110,20 +138,28 @@ fn read(mut stream: impl BufRead, method: &str) -> Result<Response> {
             stream.read_to_end(&mut body)?;
         }
     }
-    Ok(Response { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    Ok(Response {
+        status,
+        headers,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    })
 }
 
 fn read_head(stream: &mut impl BufRead) -> Result<(u16, Vec<(String, String)>)> {
     let first = line(stream)?;
     let code = first.split(' ').nth(1).filter(|_| first.starts_with("HTTP/1."));
-    let status = code.and_then(|code| code.parse().ok()).with_context(|| format!("not HTTP: {first:?}"))?;
+    let status = code
+        .and_then(|code| code.parse().ok())
+        .with_context(|| format!("not HTTP: {first:?}"))?;
     let mut headers = Vec::new();
     loop {
         let field = line(stream)?;
         if field.is_empty() {
             return Ok((status, headers));
         }
-        let (name, value) = field.split_once(':').with_context(|| format!("bad header {field:?}"))?;
+        let (name, value) = field
+            .split_once(':')
+            .with_context(|| format!("bad header {field:?}"))?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
 }
@@ -170,7 +206,11 @@ mod tests {
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nabcde",
         ] {
             let response = read(answer.as_bytes(), "GET").unwrap();
-            assert_eq!((response.status, response.body.as_str()), (200, "abcde"), "{answer:?}");
+            assert_eq!(
+                (response.status, response.body.as_str()),
+                (200, "abcde"),
+                "{answer:?}"
+            );
         }
     }
 
@@ -189,7 +229,11 @@ mod tests {
 
     #[test]
     fn the_answer_to_head_has_a_length_and_no_body() {
-        let response = read("HTTP/1.1 404 Not Found\r\nContent-Length: 99\r\n\r\n".as_bytes(), "HEAD").unwrap();
+        let response = read(
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 99\r\n\r\n".as_bytes(),
+            "HEAD",
+        )
+        .unwrap();
         assert_eq!((response.status, response.body.as_str()), (404, ""));
         assert_eq!(response.header("content-length"), Some("99"));
         assert!(response.ok().is_err());

@@ -98,7 +98,9 @@ impl FromStr for Name {
         let letter = |c: char| c.is_ascii_lowercase();
         let fits = |c: char| letter(c) || c.is_ascii_digit() || c == '-';
         if !text.starts_with(letter) || !text.chars().all(fits) || text.len() > 20 {
-            bail!("{text:?} cannot be a lab's name: use up to 20 of a-z, 0-9 and '-', and begin with a letter");
+            bail!(
+                "{text:?} cannot be a lab's name: use up to 20 of a-z, 0-9 and '-', and begin with a letter"
+            );
         }
         if RESERVED.contains(&text) {
             bail!("{text:?} is a folder that all labs share: choose another name");
@@ -136,7 +138,17 @@ mod tests {
         for good in ["lab", "a", "e2e-quorum", "x1"] {
             assert_eq!(good.parse::<Name>().unwrap().to_string(), good);
         }
-        for bad in ["", "-a", "1a", "A", "a/b", "a b", "logs", "images", "abcdefghijklmnopqrstu"] {
+        for bad in [
+            "",
+            "-a",
+            "1a",
+            "A",
+            "a/b",
+            "a b",
+            "logs",
+            "images",
+            "abcdefghijklmnopqrstu",
+        ] {
             assert!(bad.parse::<Name>().is_err(), "{bad:?}");
         }
     }

@@ -58,9 +58,14 @@ impl Place {
             mount_script(&hierarchies()?)
         );
         let mut command = self.joining(true);
-        command.args(["setsid", "--fork", "nsenter"]).arg(self.net()).args(["unshare", "--uts", "--mount", "--cgroup"]);
+        command
+            .args(["setsid", "--fork", "nsenter"])
+            .arg(self.net())
+            .args(["unshare", "--uts", "--mount", "--cgroup"]);
         command.args(["sh", "-c", &script]);
-        let pid = self.pid_from(&mut command).context("cannot make the board's namespaces")?;
+        let pid = self
+            .pid_from(&mut command)
+            .context("cannot make the board's namespaces")?;
         fs::write(&self.keeper, pid.to_string())?;
         Ok(())
     }
@@ -79,7 +84,10 @@ impl Place {
     /// A command that will run in the place, in the folder `dir`, as a child of this process.
     pub fn command(&self, dir: &Path) -> Result<Command> {
         let mut command = self.joining(false);
-        command.args(self.enter()?).args(["sh", "-c", IN_FOLDER, "sh"]).arg(dir);
+        command
+            .args(self.enter()?)
+            .args(["sh", "-c", IN_FOLDER, "sh"])
+            .arg(dir);
         Ok(command)
     }
 
@@ -87,13 +95,18 @@ impl Place {
     pub fn start<S: AsRef<OsStr>>(&self, program: &Path, args: &[S]) -> Result<i32> {
         let mut command = self.joining(false);
         command.args(["setsid", "--fork"]).args(self.enter()?);
-        command.args(["sh", "-c", DETACHED, "sh"]).arg(&self.log).arg(program).args(args);
+        command
+            .args(["sh", "-c", DETACHED, "sh"])
+            .arg(&self.log)
+            .arg(program)
+            .args(args);
         self.pid_from(&mut command)
     }
 
     fn joining(&self, first: bool) -> Command {
         let mut command = Command::new("sh");
-        command.args(["-c", JOIN, "sh"]).args(self.group.doors(first)).arg("--");
+        let doors = self.group.doors(first || self.hostname.is_none());
+        command.args(["-c", JOIN, "sh"]).args(doors).arg("--");
         command
     }
 
@@ -104,8 +117,15 @@ impl Place {
     fn enter(&self) -> Result<Vec<String>> {
         let mut words = vec!["nsenter".to_owned()];
         if self.hostname.is_some() {
-            let pid = self.keeper_pid().with_context(|| format!("{} is off", self.netns))?;
-            words.extend([format!("--target={pid}"), "--uts".into(), "--mount".into(), "--cgroup".into()]);
+            let pid = self
+                .keeper_pid()
+                .with_context(|| format!("{} is off", self.netns))?;
+            words.extend([
+                format!("--target={pid}"),
+                "--uts".into(),
+                "--mount".into(),
+                "--cgroup".into(),
+            ]);
         }
         words.push(self.net());
         Ok(words)
@@ -125,7 +145,9 @@ impl Place {
 
 /// Whether a process is there and has not ended.
 pub(crate) fn runs(pid: i32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
     // The name before it may contain anything, also brackets.
     let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
     !matches!(state, None | Some('Z' | 'X'))

@@ -51,11 +51,16 @@ impl Ran {
     }
 
     fn report(&self) -> String {
-        let code = self.code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
+        let code = self
+            .code
+            .map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
         let mut text = format!("`{}`: {code}", self.command);
         for (name, said) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
             if !said.trim().is_empty() {
-                text.push_str(&format!("\n  {name}: {}", said.trim_end().replace('\n', "\n          ")));
+                text.push_str(&format!(
+                    "\n  {name}: {}",
+                    said.trim_end().replace('\n', "\n          ")
+                ));
             }
         }
         text
@@ -143,12 +148,23 @@ mod tests {
     #[test]
     fn a_success_where_failure_is_wanted_is_an_error() {
         assert!(run(&mut Command::new("true")).fails().is_err());
-        assert_eq!(run(Command::new("sh").args(["-c", "echo no >&2; false"])).fails().unwrap(), "no");
+        assert_eq!(
+            run(Command::new("sh").args(["-c", "echo no >&2; false"]))
+                .fails()
+                .unwrap(),
+            "no"
+        );
     }
 
     #[test]
     fn a_missing_program_is_named() {
-        let error = run(&mut Command::new("no-such-program")).ok().unwrap_err().to_string();
-        assert!(error.contains("no-such-program") && error.contains("cannot be started"), "{error}");
+        let error = run(&mut Command::new("no-such-program"))
+            .ok()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("no-such-program") && error.contains("cannot be started"),
+            "{error}"
+        );
     }
 }

@@ -1,0 +1,223 @@
+//! The daemon's settings: one or more TOML files, the later ones over the earlier. Unknown keys are refused, so that a
+//! mistyped one is not silently without effect.
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// Where settings are looked for if no `--config` is given: the card's boot partition, then the system's folder.
+pub const PLACES: [&str; 2] = ["/boot/firmware/bramble.toml", "/etc/bramble/bramble.toml"];
+
+/// The daemon's settings, complete.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The cluster to be in; with none, the board waits for `docker swarm init` or `join`.
+    pub cluster: Option<String>,
+    /// What boards prove themselves with; needed with `cluster`.
+    pub join_key: Option<String>,
+    /// How many boards are meant to be there when the cluster is founded.
+    pub boards: Option<usize>,
+    /// Host name shown in `docker node ls`; the kernel's if absent.
+    pub hostname: String,
+    /// What must last: on the card.
+    pub state_dir: PathBuf,
+    /// What goes with a reboot: in memory.
+    pub run_dir: PathBuf,
+    /// The Engine API's socket.
+    pub api: PathBuf,
+    /// Where other boards reach this one.
+    pub listen: SocketAddr,
+    /// The interface or address to be found by; every interface's if absent.
+    pub advertise: Option<Advertise>,
+    /// A containerd that may be running already.
+    pub containerd: PathBuf,
+    /// Asked first for images with plain names.
+    pub registry_mirror: Option<String>,
+    /// Registries that may be spoken to in plain HTTP, `host[:port]` or a network; loopback always may.
+    pub insecure_registries: Vec<String>,
+    /// Filter of the log, such as `info` or `debug,bramble_store=trace`.
+    pub log: String,
+    /// `engine.labels.*` of this board.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// By what to be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advertise {
+    /// All addresses of an interface.
+    Interface(String),
+    /// One address.
+    Address(IpAddr),
+}
+
+/// One file: everything may be absent.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct File {
+    cluster: Option<String>,
+    join_key: Option<String>,
+    boards: Option<usize>,
+    hostname: Option<String>,
+    state_dir: Option<PathBuf>,
+    run_dir: Option<PathBuf>,
+    api: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+    advertise: Option<String>,
+    containerd: Option<PathBuf>,
+    registry_mirror: Option<String>,
+    insecure_registries: Option<Vec<String>>,
+    log: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+}
+
+impl Config {
+    /// Reads the files given, or those of [`PLACES`] that exist.
+    ///
+    /// # Errors
+    /// Which file can't be read, or what in it is wrong.
+    pub fn read(files: &[PathBuf]) -> anyhow::Result<Self> {
+        let texts: Vec<(PathBuf, String)> = if files.is_empty() {
+            let read = |place: &&str| Some((PathBuf::from(place), std::fs::read_to_string(place).ok()?));
+            PLACES.iter().filter_map(read).collect()
+        } else {
+            let read = |path: &PathBuf| {
+                let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+                Ok((path.clone(), text))
+            };
+            files.iter().map(read).collect::<anyhow::Result<_>>()?
+        };
+        Self::parse(texts.iter().map(|(path, text)| (path.as_path(), text.as_str())), &kernel_hostname())
+    }
+
+    fn parse<'a>(texts: impl Iterator<Item = (&'a Path, &'a str)>, hostname: &str) -> anyhow::Result<Self> {
+        let mut all = File::default();
+        for (path, text) in texts {
+            let file: File = toml::from_str(text).with_context(|| format!("in {}", path.display()))?;
+            all = all.overlaid(file);
+        }
+        let config = all.filled_in(hostname)?;
+        if let (Some(_), None) = (&config.cluster, &config.join_key) {
+            bail!("a cluster needs a join-key beside its name: without one, any board could come in");
+        }
+        if let Some(cluster) = &config.cluster {
+            // It goes into mDNS texts and certificates' neighbourhood: keep it plain.
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if cluster.is_empty() || cluster.len() > 63 || !cluster.chars().all(plain) {
+                bail!("cluster = \"{cluster}\": a name has 1 to 63 letters, digits, '-', '_' and '.'");
+            }
+        }
+        if config.boards == Some(0) {
+            bail!("boards = 0: a cluster has at least one board");
+        }
+        if config.join_key.as_ref().is_some_and(|key| key.len() < 8) {
+            bail!("join-key: at least 8 characters, better 20 (boards prove themselves with it)");
+        }
+        Ok(config)
+    }
+}
+
+impl File {
+    fn overlaid(self, over: Self) -> Self {
+        let mut labels = self.labels.unwrap_or_default();
+        labels.extend(over.labels.unwrap_or_default());
+        Self {
+            cluster: over.cluster.or(self.cluster),
+            join_key: over.join_key.or(self.join_key),
+            boards: over.boards.or(self.boards),
+            hostname: over.hostname.or(self.hostname),
+            state_dir: over.state_dir.or(self.state_dir),
+            run_dir: over.run_dir.or(self.run_dir),
+            api: over.api.or(self.api),
+            listen: over.listen.or(self.listen),
+            advertise: over.advertise.or(self.advertise),
+            containerd: over.containerd.or(self.containerd),
+            registry_mirror: over.registry_mirror.or(self.registry_mirror),
+            insecure_registries: over.insecure_registries.or(self.insecure_registries),
+            log: over.log.or(self.log),
+            labels: Some(labels),
+        }
+    }
+
+    fn filled_in(self, hostname: &str) -> anyhow::Result<Config> {
+        let path = |given: Option<PathBuf>, default: &str| given.unwrap_or_else(|| default.into());
+        let listen = match self.listen {
+            Some(listen) => listen,
+            None => "0.0.0.0:2377".parse()?,
+        };
+        Ok(Config {
+            cluster: self.cluster,
+            join_key: self.join_key,
+            boards: self.boards,
+            hostname: self.hostname.unwrap_or_else(|| hostname.to_owned()),
+            state_dir: path(self.state_dir, "/var/lib/bramble"),
+            run_dir: path(self.run_dir, "/run/bramble"),
+            api: path(self.api, "/run/docker.sock"),
+            listen,
+            advertise: self.advertise.map(|text| match text.parse() {
+                Ok(address) => Advertise::Address(address),
+                Err(_) => Advertise::Interface(text),
+            }),
+            containerd: path(self.containerd, "/run/containerd/containerd.sock"),
+            registry_mirror: self.registry_mirror,
+            insecure_registries: self.insecure_registries.unwrap_or_default(),
+            log: self.log.unwrap_or_else(|| "info".to_owned()),
+            labels: self.labels.unwrap_or_default(),
+        })
+    }
+}
+
+fn kernel_hostname() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "board".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(texts: &[&str]) -> anyhow::Result<Config> {
+        Config::parse(texts.iter().map(|text| (Path::new("bramble.toml"), *text)), "kernel-name")
+    }
+
+    #[test]
+    fn an_empty_file_is_a_board_that_waits() {
+        let config = parse(&[""]).unwrap();
+        assert_eq!(config.cluster, None);
+        assert_eq!(config.hostname, "kernel-name");
+        assert_eq!(config.listen.port(), 2377);
+    }
+
+    #[test]
+    fn later_files_win_and_labels_are_gathered() {
+        let config = parse(&[
+            "hostname = 'a'\nlog = 'debug'\n[labels]\nssd = 'true'\nzone = '1'",
+            "hostname = 'b'\n[labels]\nzone = '2'",
+        ])
+        .unwrap();
+        assert_eq!((config.hostname.as_str(), config.log.as_str()), ("b", "debug"));
+        assert_eq!(config.labels["ssd"], "true");
+        assert_eq!(config.labels["zone"], "2");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, says) in [
+            ("clutser = 'home'", "clutser"),
+            ("cluster = 'home'", "join-key"),
+            ("cluster = 'a b'\njoin-key = 'long enough'", "letters"),
+            ("join-key = 'short'", "8 characters"),
+            ("boards = 0", "at least one"),
+            ("listen = 'everywhere'", "listen"),
+        ] {
+            let error = format!("{:#}", parse(&[text]).unwrap_err());
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn advertise_is_an_address_or_an_interface() {
+        assert_eq!(parse(&["advertise = '10.0.0.1'"]).unwrap().advertise, Some(Advertise::Address([10, 0, 0, 1].into())));
+        assert_eq!(parse(&["advertise = 'eth0'"]).unwrap().advertise, Some(Advertise::Interface("eth0".into())));
+    }
+}

@@ -1,0 +1,192 @@
+//! A member's life: its tasks, its session, its part in the quorum, its certificate.
+
+use crate::node::{Command, Node, Trouble};
+use crate::uplink::Links;
+use crate::{joining, quorum};
+use agent::{Board as Tasks, Ended, Self_};
+use exec::Executor;
+use pki::Role;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Between two tries to renew a certificate.
+const RENEW_AGAIN: Duration = Duration::from_secs(60);
+/// How long a manager that leaves waits for the others to let it go.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// How long tasks may take to end when the board leaves: the default grace, and time to clean up.
+const TASKS_END: Duration = Duration::from_secs(40);
+
+/// How a member's life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The daemon stops; containers go on.
+    Shutdown,
+    /// A user said so.
+    Left,
+    /// The managers do not know this node any more.
+    Removed,
+    /// Another board has this identity.
+    Cloned,
+}
+
+/// Lives as a member. `founded`: the store, if this board has just founded the cluster.
+///
+/// # Errors
+/// If the disk can't be used.
+pub async fn live(
+    node: &Arc<Node>,
+    executor: &Arc<dyn Executor>,
+    founded: Option<Store>,
+    commands: &mut mpsc::Receiver<Command>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<End> {
+    let clock = node.clock.clone();
+    let config = agent::Config {
+        dir: node.board.state.join("agent"),
+        boot: node.board.boot.clone(),
+        now: Arc::new(move || clock.now()),
+    };
+    let tasks = Tasks::open(config, executor.clone()).await?;
+    let me = Self_ { board: node.board.key.clone(), listen: node.listen, raft_id: node.raft_id.subscribe() };
+    let uplink = Links(node.clone());
+    let end = tokio::select! {
+        () = shutdown.cancelled() => End::Shutdown,
+        ended = agent::run(tasks.clone(), me, &uplink, &node.orders) => match ended {
+            Ended::Removed(why) => {
+                tracing::warn!(%why, "removed from the cluster");
+                End::Removed
+            }
+            Ended::Cloned(why) => {
+                tracing::warn!(%why, "this identity is another board's");
+                End::Cloned
+            }
+        },
+        end = obey(node, commands) => end,
+        never = quorum::follow_orders(node, founded) => match never {},
+        never = renew_in_time(node, &uplink) => match never {},
+        never = remember_managers(node) => match never {},
+    };
+    match end {
+        End::Shutdown => tasks.close().await,
+        _ => match tokio::time::timeout(TASKS_END, tasks.leave()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "assignments not forgotten"),
+            Err(_) => tracing::warn!("some tasks did not end in time: they are removed at the next start"),
+        },
+    }
+    quorum::close(node).await;
+    Ok(end)
+}
+
+/// Carries out what users tell a member to do; ends when it is to leave.
+async fn obey(node: &Arc<Node>, commands: &mut mpsc::Receiver<Command>) -> End {
+    let already = || {
+        Trouble::Standing(
+            "This node is already part of a swarm. Use \"docker swarm leave\" to leave this swarm and join another one."
+                .to_owned(),
+        )
+    };
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Init(init, done) if init.force_new_cluster => drop(done.send(force_new_cluster(node).await)),
+            Command::Init(_, done) => drop(done.send(Err(already()))),
+            Command::Join(_, done) => drop(done.send(Err(already()))),
+            Command::Leave { force, done } => match may_leave(node, force).await {
+                Ok(()) => {
+                    let _ = done.send(Ok(()));
+                    return End::Left;
+                }
+                Err(trouble) => drop(done.send(Err(trouble))),
+            },
+        }
+    }
+    End::Shutdown
+}
+
+async fn force_new_cluster(node: &Node) -> Result<String, Trouble> {
+    let Some(store) = node.store() else {
+        return Err(Trouble::Standing("only a manager can start the cluster again".to_owned()));
+    };
+    store.force_new_cluster().await.map_err(|error| Trouble::Failed(error.to_string()))?;
+    Ok(node.identity.borrow().node_id().to_owned())
+}
+
+/// A worker may always go. A manager goes by force, and is let out of the quorum first if that can be done.
+async fn may_leave(node: &Node, force: bool) -> Result<(), Trouble> {
+    let Some(manager) = node.manager.borrow().clone() else { return Ok(()) };
+    let voters = manager.store().standing().borrow().members.iter().filter(|member| member.voter).count();
+    if !force {
+        let consequence = match voters {
+            0 | 1 => "Removing the last manager erases all current state of the swarm.",
+            2 => "Removing this node leaves 1 manager out of 2. Without a Raft quorum your swarm will be inaccessible.",
+            _ => "The only way to leave a swarm in good order is to demote this node first (docker node demote).",
+        };
+        return Err(Trouble::Standing(format!(
+            "You are attempting to leave the swarm on a node that is participating as a manager. {consequence} Use \
+             `--force` to ignore this message. "
+        )));
+    }
+    if voters > 1 {
+        let out = tokio::time::timeout(FAREWELL, quorum::ask_out(node)).await;
+        tracing::info!(asked = ?out.is_ok(), "leaving the quorum");
+    }
+    Ok(())
+}
+
+/// Renews the certificate at some point in the second half of its life (swarm.md 1.9).
+async fn renew_in_time(node: &Arc<Node>, uplink: &Links) -> std::convert::Infallible {
+    let mut identities = node.identity.subscribe();
+    loop {
+        let identity = identities.borrow_and_update().clone();
+        let at = identity.renew_at(node.clock.now(), rand::random());
+        let wait = Duration::try_from(at.duration_since(node.clock.now())).unwrap_or_default();
+        tokio::select! {
+            // Looked at every hour: the clock may have been set meanwhile.
+            () = tokio::time::sleep(wait.min(Duration::from_secs(3600))) => {}
+            _ = identities.changed() => continue,
+        }
+        if node.clock.now() < at {
+            continue;
+        }
+        if let Err(error) = renew(node, uplink).await {
+            tracing::warn!(error = format!("{error:#}"), "certificate not renewed yet");
+            tokio::time::sleep(RENEW_AGAIN).await;
+        }
+    }
+}
+
+/// Asks the leader for a new certificate and takes it on.
+///
+/// # Errors
+/// If the leader can't be reached or says no, or the disk can't be written.
+pub async fn renew(node: &Arc<Node>, uplink: &Links) -> anyhow::Result<Role> {
+    let channel = uplink.leader().await?;
+    let identity = node.identity.borrow().clone();
+    let renewed = joining::renew(&identity, channel).await?;
+    let role = renewed.role();
+    node.become_known_as(renewed, true).await?;
+    tracing::info!(role = role.as_str(), "certificate renewed");
+    Ok(role)
+}
+
+/// Keeps on disk where the managers are: this is how a board finds its cluster again.
+async fn remember_managers(node: &Arc<Node>) -> std::convert::Infallible {
+    let mut orders = node.orders.subscribe();
+    loop {
+        let parse = |manager: &wire::proto::Manager| Some((manager.node.clone(), manager.address.parse().ok()?));
+        let mut managers: Vec<_> = orders.borrow_and_update().managers.iter().filter_map(parse).collect();
+        // Which of them leads changes more often than who they are: not worth a write.
+        managers.sort();
+        if !managers.is_empty() {
+            if let Err(error) = node.keep(|kept| kept.managers = managers) {
+                tracing::warn!(error = format!("{error:#}"), "managers' addresses not kept");
+            }
+        }
+        if orders.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

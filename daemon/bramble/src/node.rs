@@ -1,0 +1,171 @@
+//! What all parts of the daemon share: who this board is, where it stands, and what it is told to do.
+
+use crate::board::Board;
+use crate::config::Config;
+use crate::standing::{Kept, Standing};
+use agent::Orders;
+use manager::Manager;
+use model::{Availability, ClusterSpec};
+use pki::{Clock, Identity, JoinKey, Trust};
+use rustls::ServerConfig;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, RwLock};
+use store::Store;
+use tokio::sync::{mpsc, oneshot, watch};
+use wire::Pool;
+
+/// What all parts of the daemon share. Every field has one writer: the life loop, unless it says otherwise.
+pub struct Node {
+    /// The settings.
+    pub config: Config,
+    /// This board.
+    pub board: Board,
+    /// Tells the time.
+    pub clock: Clock,
+    /// The key on the card, stretched once.
+    pub join_key: Option<JoinKey>,
+    /// Where this board stands.
+    pub standing: watch::Sender<Standing>,
+    /// What lasts.
+    pub kept: watch::Sender<Kept>,
+    /// Who this board is; provisional while it is in no cluster.
+    pub identity: watch::Sender<Arc<Identity>>,
+    /// What the listener shows.
+    pub tls: watch::Sender<Arc<ServerConfig>>,
+    /// The manager here, if there is one.
+    pub manager: watch::Sender<Option<Manager>>,
+    /// What managers tell this node; written by the agent's session.
+    pub orders: watch::Sender<Orders>,
+    /// The number in Raft of the store that is open here.
+    pub raft_id: watch::Sender<Option<u64>>,
+    /// Why this board is not where it wants to be, for `docker info`.
+    pub trouble: watch::Sender<Option<String>>,
+    /// What users tell this board to do.
+    pub commands: mpsc::Sender<Command>,
+    /// Connections to members.
+    pub pool: Pool,
+    /// Nodes that were removed; read at every handshake.
+    pub barred: Arc<RwLock<BTreeSet<String>>>,
+    /// What boards announce on the LAN; written by `neighbours`.
+    pub sightings: watch::Receiver<Arc<Vec<discovery::Sighting>>>,
+    /// Where other boards reach this one.
+    pub listen: SocketAddr,
+}
+
+/// What a user tells this board to do; each is answered.
+pub enum Command {
+    /// `docker swarm init`
+    Init(Init, oneshot::Sender<Result<String, Trouble>>),
+    /// `docker swarm join`
+    Join(Join, oneshot::Sender<Result<(), Trouble>>),
+    /// `docker swarm leave`
+    Leave {
+        /// Even if the cluster loses its quorum by it.
+        force: bool,
+        /// The answer.
+        done: oneshot::Sender<Result<(), Trouble>>,
+    },
+}
+
+/// `docker swarm init`
+#[derive(Clone, Debug, Default)]
+pub struct Init {
+    /// What the user asked of the cluster.
+    pub spec: ClusterSpec,
+    /// Where others reach this board; its own choice if absent.
+    pub advertise: Option<SocketAddr>,
+    /// Pools that networks get their subnets from.
+    pub pools: Vec<String>,
+    /// Prefix length of such a subnet.
+    pub subnet_size: u32,
+    /// UDP port of the overlay.
+    pub data_path_port: u32,
+    /// Whether tasks may run here.
+    pub availability: Availability,
+    /// Start again from this board's store alone.
+    pub force_new_cluster: bool,
+}
+
+/// `docker swarm join`
+#[derive(Clone, Debug, Default)]
+pub struct Join {
+    /// Managers to ask, `host[:port]`.
+    pub remotes: Vec<String>,
+    /// The token.
+    pub token: String,
+    /// Whether tasks may run here.
+    pub availability: Availability,
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// Not as things are (503).
+    #[error("{0}")]
+    Standing(String),
+    /// The request can't be right (400).
+    #[error("{0}")]
+    Invalid(String),
+    /// It was tried and failed (500).
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Node {
+    /// What certificates are judged by.
+    pub fn trust(&self) -> Trust {
+        trust(&self.barred, &self.clock)
+    }
+
+    /// Takes on an identity: for the listener, for connections, and, once a member, on disk.
+    ///
+    /// # Errors
+    /// If the identity can't be used or saved.
+    pub async fn become_known_as(&self, identity: Identity, member: bool) -> anyhow::Result<()> {
+        if member {
+            identity.save(&self.board.state)?;
+        }
+        let tls = pki::tls::server_config(&identity, &self.trust(), &[wire::ALPN])?;
+        self.identity.send_replace(Arc::new(identity));
+        self.tls.send_replace(tls);
+        self.pool.clear().await;
+        Ok(())
+    }
+
+    /// Changes what lasts.
+    ///
+    /// # Errors
+    /// If the disk can't be written; then nothing has changed.
+    pub fn keep(&self, change: impl FnOnce(&mut Kept)) -> anyhow::Result<()> {
+        let mut kept = self.kept.borrow().clone();
+        change(&mut kept);
+        if kept != *self.kept.borrow() {
+            kept.save(&self.board.state)?;
+            self.kept.send_replace(kept);
+        }
+        Ok(())
+    }
+
+    /// The store here, if this node is a manager.
+    pub fn store(&self) -> Option<Store> {
+        self.manager.borrow().as_ref().map(|manager| manager.store().clone())
+    }
+
+    /// The address that others reach this board at, as well as it knows.
+    pub fn address(&self) -> SocketAddr {
+        if !self.listen.ip().is_unspecified() {
+            return self.listen;
+        }
+        let ip = crate::addresses::own(self.config.advertise.as_ref()).into_iter().next();
+        SocketAddr::new(ip.unwrap_or(self.listen.ip()), self.listen.port())
+    }
+}
+
+/// What certificates are judged by.
+pub fn trust(barred: &Arc<RwLock<BTreeSet<String>>>, clock: &Clock) -> Trust {
+    let barred = barred.clone();
+    // A poisoned lock still holds the set.
+    let is_barred = move |id: &str| barred.read().unwrap_or_else(std::sync::PoisonError::into_inner).contains(id);
+    Trust { barred: Arc::new(is_barred), clock: clock.clone() }
+}

@@ -1,0 +1,178 @@
+//! This board's part in the quorum: opens its store when it is to be a manager, closes it when it is not.
+
+use crate::member;
+use crate::node::Node;
+use crate::uplink::Links;
+use anyhow::Context as _;
+use manager::Manager;
+use model::NodeId;
+use pki::Role;
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Member, Store};
+use wire::proto;
+
+/// After something went wrong.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Opens the store in the state folder, sealed with this board's own key.
+///
+/// # Errors
+/// If the disk can't be read or the store on it can't be opened.
+pub async fn open(node: &Arc<Node>, raft_id: u64, address: SocketAddr) -> anyhow::Result<Store> {
+    let dir = node.board.state.join("raft");
+    let sealer = pki::Sealer::load_or_create(&node.board.state.join("seal.key")).context("the seal's key")?;
+    let hints = hints(node);
+    let me = Member {
+        id: raft_id,
+        node: NodeId::from(node.identity.borrow().node_id()),
+        address: address.to_string(),
+    };
+    let transport = Arc::new(manager::Links::new(node.pool.clone(), hints));
+    let options = store::Options::new(dir, Arc::new(Seal(sealer)), me, transport);
+    Store::open(options).await.context("opening the store")
+}
+
+struct Seal(pki::Sealer);
+
+impl store::Seal for Seal {
+    fn seal(&self, aad: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+        self.0.seal(aad, plain).ok()
+    }
+
+    fn open(&self, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        self.0.open(aad, sealed).ok()
+    }
+}
+
+/// Where a node was last seen on the LAN: it may have a new lease.
+fn hints(node: &Arc<Node>) -> manager::Hints {
+    let sightings = node.sightings.clone();
+    Arc::new(move |wanted| {
+        let sightings = sightings.borrow();
+        crate::neighbours::address_of(&sightings, wanted.as_str())
+    })
+}
+
+/// Does what the managers say of this board's role, over and over.
+pub async fn follow_orders(node: &Arc<Node>, founded: Option<Store>) -> Infallible {
+    if let Some(store) = founded {
+        let id = node.kept.borrow().raft_id.unwrap_or(manager::FIRST_RAFT_ID);
+        start(node, store, id);
+    }
+    let mut orders = node.orders.subscribe();
+    loop {
+        let role = orders.borrow_and_update().role;
+        if let Err(error) = follow(node, role).await {
+            let text = format!("{error:#}");
+            tracing::warn!(error = %text, "not yet what the managers want");
+            node.trouble.send_replace(Some(text));
+            tokio::time::sleep(AGAIN).await;
+            continue;
+        }
+        node.trouble.send_replace(None);
+        tokio::select! {
+            changed = orders.changed() => if changed.is_err() { std::future::pending::<()>().await },
+            () = watch_barred(node) => {}
+        }
+    }
+}
+
+/// One step towards the role that is wanted; without orders, towards the one that is kept.
+async fn follow(node: &Arc<Node>, role: Option<proto::Role>) -> anyhow::Result<()> {
+    let (kept, open_as) = (node.kept.borrow().raft_id, *node.raft_id.borrow());
+    match role {
+        Some(proto::Role { manager: true, raft_id }) => {
+            if node.identity.borrow().role() == Role::Worker {
+                member::renew(node, &Links(node.clone())).await.context("a manager's certificate")?;
+            }
+            if open_as == Some(raft_id) {
+                return Ok(());
+            }
+            close(node).await;
+            if kept != Some(raft_id) {
+                wipe(node)?;
+                node.keep(|kept| kept.raft_id = Some(raft_id))?;
+            }
+            reopen(node, raft_id).await
+        }
+        Some(proto::Role { manager: false, .. }) => {
+            if open_as.is_some() || kept.is_some() {
+                tracing::info!("no manager any more");
+                close(node).await;
+                wipe(node)?;
+                node.keep(|kept| kept.raft_id = None)?;
+            }
+            if node.identity.borrow().role() == Role::Manager {
+                member::renew(node, &Links(node.clone())).await.context("a worker's certificate")?;
+            }
+            Ok(())
+        }
+        None => match (kept, open_as) {
+            (Some(raft_id), None) => reopen(node, raft_id).await,
+            _ => Ok(()),
+        },
+    }
+}
+
+async fn reopen(node: &Arc<Node>, raft_id: u64) -> anyhow::Result<()> {
+    let store = open(node, raft_id, node.address()).await?;
+    start(node, store, raft_id);
+    Ok(())
+}
+
+fn start(node: &Arc<Node>, store: Store, raft_id: u64) {
+    let me = NodeId::from(node.identity.borrow().node_id());
+    node.manager.send_replace(Some(Manager::start(store, me, node.clock.clone())));
+    node.raft_id.send_replace(Some(raft_id));
+    tracing::info!(raft_id, "holding the store");
+}
+
+/// Closes the store, if it is open.
+pub async fn close(node: &Node) {
+    node.raft_id.send_replace(None);
+    if let Some(manager) = node.manager.send_replace(None) {
+        manager.close().await;
+    }
+}
+
+fn wipe(node: &Node) -> anyhow::Result<()> {
+    match std::fs::remove_dir_all(node.board.state.join("raft")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("removing the old store"),
+        _ => Ok(()),
+    }
+}
+
+/// Keeps the list of removed nodes that every handshake looks at; ends only with the store.
+async fn watch_barred(node: &Arc<Node>) {
+    let Some(store) = node.store() else { return std::future::pending().await };
+    let mut views = store.watch();
+    loop {
+        let barred: BTreeSet<String> = {
+            let view = views.borrow_and_update();
+            let keys = view.cluster().and_then(|cluster| cluster.keys.as_ref());
+            keys.map(|keys| keys.barred.keys().map(ToString::to_string).collect()).unwrap_or_default()
+        };
+        *node.barred.write().unwrap_or_else(std::sync::PoisonError::into_inner) = barred;
+        if views.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// Asks the leader, who may be here, to let this node out of the quorum, and waits until it is.
+pub async fn ask_out(node: &Node) {
+    let me = NodeId::from(node.identity.borrow().node_id());
+    let Some(manager) = node.manager.borrow().clone() else { return };
+    let mut standing = manager.store().standing();
+    if manager.leads() {
+        if let Err(error) = manager.step_out(&me).await {
+            tracing::warn!(%error, "the quorum does not let this node out");
+            return;
+        }
+    }
+    let _ = standing.wait_for(|standing| standing.members.iter().all(|member| member.node != me)).await;
+}

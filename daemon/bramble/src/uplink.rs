@@ -1,0 +1,76 @@
+//! The way to the managers: whoever of them answers first says where the leader is.
+
+use crate::node::Node;
+use async_trait::async_trait;
+use pki::Expected;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::transport::Channel;
+
+/// For a connection and a handshake.
+const DIAL: Duration = Duration::from_secs(2);
+
+/// The way to the managers.
+#[derive(Clone)]
+pub struct Links(pub Arc<Node>);
+
+#[async_trait]
+impl agent::Uplink for Links {
+    async fn connect(&self, hint: Option<SocketAddr>) -> Result<Channel, String> {
+        let mut last = "no manager's address is known".to_owned();
+        for address in hint.into_iter().chain(self.candidates()) {
+            match self.dial(address).await {
+                Ok(channel) => return Ok(channel),
+                Err(error) => last = format!("{error:#}"),
+            }
+        }
+        Err(last)
+    }
+}
+
+impl Links {
+    /// Addresses of managers, the likeliest leader first: from our own store, from the last session, from the disk, and
+    /// from the LAN (a cluster may have woken up on new leases).
+    fn candidates(&self) -> Vec<SocketAddr> {
+        let node = &self.0;
+        let mut found = Vec::new();
+        if let Some(store) = node.store() {
+            let standing = store.standing().borrow().clone();
+            let leader = standing.members.iter().find(|member| Some(&member.node) == standing.leader.as_ref());
+            found.extend(leader.and_then(|leader| leader.address.parse().ok()));
+        }
+        found.extend(node.orders.borrow().managers.iter().filter_map(|manager| manager.address.parse::<SocketAddr>().ok()));
+        found.extend(node.kept.borrow().managers.iter().map(|(_, address)| *address));
+        found.extend(crate::neighbours::managers(&node.sightings.borrow(), &node.kept.borrow().cluster));
+        let mut seen = std::collections::BTreeSet::new();
+        found.retain(|address| seen.insert(*address));
+        found
+    }
+
+    async fn dial(&self, address: SocketAddr) -> anyhow::Result<Channel> {
+        let identity = self.0.identity.borrow().clone();
+        let config = pki::tls::client_config(&identity, Expected::AnyManager, &self.0.trust(), &[wire::ALPN])?;
+        Ok(wire::dial(address, config, &self.0.clock, DIAL).await?.channel)
+    }
+
+    /// A connection to the leader.
+    ///
+    /// # Errors
+    /// If no manager says who it is, or it does not answer.
+    pub async fn leader(&self) -> anyhow::Result<Channel> {
+        if let Some(store) = self.0.store() {
+            let standing = store.standing().borrow().clone();
+            let leader = standing.members.iter().find(|member| Some(&member.node) == standing.leader.as_ref());
+            if let Some(address) = leader.and_then(|leader| leader.address.parse().ok()) {
+                return self.dial(address).await;
+            }
+        }
+        // The managers' list has the leader first.
+        let first = self.0.orders.borrow().managers.first().and_then(|manager| manager.address.parse().ok());
+        match first {
+            Some(address) => self.dial(address).await,
+            None => anyhow::bail!("it is not known who leads"),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Who may depend on whom: the arrows of the house, as a table.
+
+/// Stands for all rooms; only the binary that wires them together has it.
+pub const EVERYTHING: &[&str] = &["*"];
+
+/// A room, and what of the house it may depend on. What its tests need does not count.
+pub const ROOMS: [(&str, &[&str]); 17] = [
+    ("model", &[]),
+    ("state", &["model"]),
+    ("plan", &["model", "state"]),
+    ("exec", &["model"]),
+    ("wire", &["model"]),
+    ("pki", &["model", "wire"]),
+    ("discovery", &["model"]),
+    ("store", &["model", "state", "wire", "pki"]),
+    (
+        "manager",
+        &[
+            "model",
+            "state",
+            "plan",
+            "exec",
+            "wire",
+            "pki",
+            "discovery",
+            "store",
+        ],
+    ),
+    ("agent", &["model", "exec", "wire", "pki"]),
+    ("runtime", &["model", "exec"]),
+    ("network", &["model", "exec"]),
+    ("api", &["model"]),
+    ("bramble", EVERYTHING),
+    // It installs what the others need to build.
+    ("lab", &[]),
+    ("e2e", &["lab"]),
+    ("bench", &["lab"]),
+];
+
+/// Rooms that only compute.
+pub const PURE: [&str; 3] = ["model", "state", "plan"];
+
+/// What a room that only computes has no use for.
+pub const UNSEEN_BY_PURE: [&str; 2] = ["tokio", "tracing"];

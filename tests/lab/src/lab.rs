@@ -1,0 +1,375 @@
+//! A lab: its boards, its switch, and who cleans up.
+
+use std::{
+    fs,
+    io::Read,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Board, Ran, Response, Standing, board,
+    cargo::{self, daemon_binary},
+    clock::wait_for,
+    config::Config,
+    down, images,
+    janitor::Janitor,
+    logs::tail,
+    net,
+    paths::{Name, labs},
+    registry, setup,
+};
+
+/// How long boards may take to become a cluster.
+const FORMING: Duration = Duration::from_secs(60);
+
+/// What a lab is to be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Options {
+    /// How many boards.
+    pub boards: usize,
+    /// The daemon's binary.
+    pub daemon: PathBuf,
+    /// Whether the boards wait for `docker swarm init` and `join` instead of forming a cluster by themselves.
+    pub by_hand: bool,
+}
+
+impl Options {
+    /// So many boards that form a cluster by themselves, with the daemon that `cargo build` makes.
+    pub fn new(boards: usize) -> Self {
+        Options {
+            boards,
+            daemon: daemon_binary(),
+            by_hand: false,
+        }
+    }
+}
+
+/// A lab that exists. One that the library made ends with this value, unless `LAB_KEEP` is set; one that a person made stays.
+#[derive(Debug)]
+pub struct Lab {
+    name: Name,
+    options: Options,
+    boards: Vec<Board>,
+    janitor: Option<Janitor>,
+}
+
+impl Lab {
+    /// A cluster for a test: installs, builds and makes what is missing, starts the boards, and returns when they are ready.
+    ///
+    /// # Errors
+    /// When anything fails; nothing is left behind then but logs.
+    pub fn up(name: &str, boards: usize) -> Result<Self> {
+        let lab = Lab::prepare(name, boards)?;
+        lab.start_all()?;
+        lab.ready()?;
+        Ok(lab)
+    }
+
+    /// The same with all boards switched off.
+    ///
+    /// # Errors
+    /// As for [`Lab::up`].
+    pub fn prepare(name: &str, boards: usize) -> Result<Self> {
+        provide()?;
+        Lab::owned(name, Options::new(boards))
+    }
+
+    /// Boards, switched off, that will wait for `docker swarm init` or `join`.
+    ///
+    /// # Errors
+    /// As for [`Lab::up`].
+    pub fn prepare_by_hand(name: &str, boards: usize) -> Result<Self> {
+        provide()?;
+        Lab::owned(
+            name,
+            Options {
+                by_hand: true,
+                ..Options::new(boards)
+            },
+        )
+    }
+
+    /// A lab that ends with this value, or with this process, in place of one of that name. All boards are switched off.
+    /// Nothing is installed or built.
+    ///
+    /// # Errors
+    /// When a part cannot be made; nothing is left behind then but logs.
+    pub fn owned(name: &str, options: Options) -> Result<Self> {
+        let name: Name = name.parse()?;
+        down::down(&name)?;
+        let janitor = Some(Janitor::start(&name)?);
+        let lab = Lab {
+            boards: boards(&name, &options)?,
+            name,
+            options,
+            janitor,
+        };
+        lab.furnish()?;
+        Ok(lab)
+    }
+
+    /// A lab that stays until `cargo lab down`. All boards are switched off.
+    ///
+    /// # Errors
+    /// When there is one of that name, or a part cannot be made.
+    pub fn lasting(name: Name, options: Options) -> Result<Self> {
+        ensure!(
+            !down::exists(&name)?,
+            "there is a lab {name} already: `cargo lab down --name {name}` takes it away"
+        );
+        let lab = Lab {
+            boards: boards(&name, &options)?,
+            name,
+            options,
+            janitor: None,
+        };
+        lab.furnish()?;
+        Ok(lab)
+    }
+
+    /// The lab of that name, which somebody else made.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn open(name: Name) -> Result<Self> {
+        let file = name.dir().join("lab.json");
+        let Ok(text) = fs::read_to_string(&file) else {
+            bail!("there is no lab {name}: `cargo lab up --name {name}` makes one");
+        };
+        let options =
+            serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))?;
+        Ok(Lab {
+            boards: boards(&name, &options)?,
+            name,
+            options,
+            janitor: None,
+        })
+    }
+
+    /// The lab's name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// A board, counted from 1.
+    ///
+    /// # Panics
+    /// When there is no such board.
+    #[track_caller]
+    pub fn board(&self, number: usize) -> &Board {
+        let board = number.checked_sub(1).and_then(|index| self.boards.get(index));
+        let Some(board) = board else {
+            panic!(
+                "the lab has boards 1 to {}, and no board {number}",
+                self.boards.len()
+            );
+        };
+        board
+    }
+
+    /// All boards in order.
+    pub fn boards(&self) -> &[Board] {
+        &self.boards
+    }
+
+    /// Starts all boards that are not running.
+    ///
+    /// # Errors
+    /// When one cannot be started.
+    pub fn start_all(&self) -> Result<()> {
+        self.boards
+            .iter()
+            .filter(|board| board.daemon_pid().is_none())
+            .try_for_each(Board::start)
+    }
+
+    /// Cuts the power of all boards in the same moment.
+    ///
+    /// # Errors
+    /// When something would not die.
+    pub fn power_off_all(&self) -> Result<()> {
+        let numbers: Vec<usize> = (1..=self.boards.len()).collect();
+        down::power_off(&self.name, &numbers)
+    }
+
+    /// Waits until every board sees the whole cluster.
+    ///
+    /// # Errors
+    /// When that takes longer than a minute; with what each board lacks and the ends of the logs.
+    pub fn ready(&self) -> Result<()> {
+        self.watch_ready(|_| ())
+    }
+
+    /// The same, telling all boards' standing whenever it has been asked.
+    ///
+    /// # Errors
+    /// As for [`Lab::ready`].
+    pub fn watch_ready(&self, mut tell: impl FnMut(&[Standing])) -> Result<()> {
+        let waited = wait_for("the cluster", FORMING, || {
+            let standing: Vec<_> = self
+                .boards
+                .iter()
+                .map(|one| Standing::of(one, self.boards.len()))
+                .collect();
+            tell(&standing);
+            let Some((board, lacks)) = self
+                .boards
+                .iter()
+                .zip(&standing)
+                .find(|(_, one)| **one != Standing::Ready)
+            else {
+                return Ok(Some(()));
+            };
+            bail!("{}: {lacks}", board.name())
+        });
+        waited.map_err(|error| {
+            let logs = self.boards.iter().map(|board| {
+                let log = board.log();
+                format!("\n--- the end of {}\n{}", log.display(), tail(&log, 15))
+            });
+            error.context(format!(
+                "the boards did not become a cluster{}",
+                logs.collect::<String>()
+            ))
+        })
+    }
+
+    /// Asks until the answer is there; an error on the way is shown only if it is the last.
+    ///
+    /// # Errors
+    /// When there is no answer after `deadline`.
+    pub fn wait_for<T>(
+        &self,
+        what: &str,
+        deadline: Duration,
+        ask: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<T> {
+        wait_for(what, deadline, ask)
+    }
+
+    /// Asks a web server from the switch, as any computer on the boards' network would.
+    ///
+    /// # Errors
+    /// When there is no answer within two seconds.
+    pub fn get(&self, to: SocketAddr, path: &str) -> Result<Response> {
+        board::get(&self.name.switch(), to, path)
+    }
+
+    /// Runs a docker command against the first board that answers.
+    pub fn docker(&self, args: &[&str]) -> Ran {
+        let answers = |board: &&Board| {
+            board
+                .api("GET", "/_ping", None)
+                .is_ok_and(|answer| answer.status == 200)
+        };
+        let board = self.boards.iter().find(answers);
+        board.unwrap_or_else(|| self.board(1)).docker(args)
+    }
+
+    /// Takes everything away but the logs.
+    ///
+    /// # Errors
+    /// All that could not be taken away.
+    pub fn down(mut self) -> Result<()> {
+        let ended = down::down(&self.name).map(drop);
+        if let Some(janitor) = self.janitor.take() {
+            janitor.dismiss();
+        }
+        ended
+    }
+
+    fn furnish(&self) -> Result<()> {
+        let (name, boards) = (&self.name, self.boards.len());
+        fs::create_dir_all(name.logs())?;
+        fs::create_dir_all(name.dir().join("docker-config"))?;
+        net::make_switch(name)?;
+        registry::start(name)?;
+        registry::fill(name, &images::make()?)?;
+        let key = random()?;
+        let cluster = name.to_string();
+        for number in 1..=boards {
+            net::make_board(name, number)?;
+            let (socket, board) = (name.real_socket(number), self.board(number));
+            let state_dir = board.state_dir();
+            fs::create_dir_all(&state_dir)?;
+            if socket != name.socket(number) {
+                fs::create_dir_all(name.far_sockets())?;
+                std::os::unix::fs::symlink(&socket, name.socket(number))?;
+            }
+            let config = Config {
+                cluster: (!self.options.by_hand).then_some((cluster.as_str(), key.as_str())),
+                boards,
+                number,
+                state_dir: &state_dir,
+                api: &socket,
+            };
+            fs::write(board.config(), config.text())?;
+        }
+        // Last, so that a lab that can be opened is whole.
+        fs::write(
+            name.dir().join("lab.json"),
+            serde_json::to_string_pretty(&self.options)?,
+        )?;
+        Ok(())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let Some(janitor) = self.janitor.take() else {
+            return;
+        };
+        if std::env::var_os("LAB_KEEP").is_some() {
+            eprintln!(
+                "LAB_KEEP: the lab {} stays up; `cargo lab down --name {0}` takes it away",
+                self.name
+            );
+        } else if let Err(error) = down::down(&self.name) {
+            eprintln!("the lab {} did not end well: {error:#}", self.name);
+        } else if std::thread::panicking() {
+            eprintln!("the boards' logs are in {}", self.name.kept_logs().display());
+        }
+        janitor.dismiss();
+    }
+}
+
+fn boards(name: &Name, options: &Options) -> Result<Vec<Board>> {
+    let most = net::MOST_BOARDS;
+    ensure!(
+        (1..=most).contains(&options.boards),
+        "a lab has 1 to {most} boards, not {}",
+        options.boards
+    );
+    (1..=options.boards)
+        .map(|number| Board::new(name, number, &options.daemon))
+        .collect()
+}
+
+/// Installs, builds and makes what labs need: once in a process, and one process at a time.
+fn provide() -> Result<()> {
+    static DONE: Mutex<bool> = Mutex::new(false);
+    let mut done = DONE.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*done {
+        fs::create_dir_all(labs())?;
+        let lock = fs::File::create(labs().join("lock"))?;
+        lock.lock()?;
+        setup::setup(|_| ())?;
+        cargo::build_quietly()?;
+        images::make()?;
+        *done = true;
+    }
+    Ok(())
+}
+
+/// A join key that no other lab has.
+fn random() -> Result<String> {
+    let mut bytes = [0; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,191 @@
+//! What the machine must have: Debian packages, installed only where missing, and a docker command.
+
+use std::{
+    fs,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    docker::{docker_command, on_path},
+    paths::{repository, tools},
+    ran::run,
+};
+
+/// How one sees that a package, or something as good, is there.
+#[derive(Debug, Clone, Copy)]
+enum Sign {
+    /// A program on the PATH.
+    Program(&'static str),
+    /// A file.
+    File(&'static str),
+    /// Only dpkg can tell.
+    Package,
+}
+
+const NEEDED: [(&str, Sign); 13] = [
+    ("busybox-static", Sign::Package),
+    (
+        "ca-certificates",
+        Sign::File("/etc/ssl/certs/ca-certificates.crt"),
+    ),
+    ("containerd", Sign::Program("containerd")),
+    ("docker-registry", Sign::Program("docker-registry")),
+    ("gcc", Sign::Program("cc")),
+    ("git", Sign::Program("git")),
+    ("iproute2", Sign::Program("ip")),
+    ("libc6-dev", Sign::File("/usr/include/stdio.h")),
+    (
+        "libprotobuf-dev",
+        Sign::File("/usr/include/google/protobuf/descriptor.proto"),
+    ),
+    ("nftables", Sign::Program("nft")),
+    ("procps", Sign::Program("ps")),
+    ("protobuf-compiler", Sign::Program("protoc")),
+    ("runc", Sign::Program("runc")),
+];
+
+/// The packages that Debian has the docker command in, the newer first.
+const DOCKER: [&str; 2] = ["docker-cli", "docker.io"];
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Installs what is missing and tells what it does. Gives whether there was anything to do.
+///
+/// # Errors
+/// When this is not root on a Debian, or a package cannot be had.
+pub fn setup(mut tell: impl FnMut(&str)) -> Result<bool> {
+    if !nix::unistd::geteuid().is_root() {
+        bail!("the lab makes namespaces, so it must run as root");
+    }
+    let missing = missing();
+    if !missing.is_empty() {
+        tell(&format!("installing {}", missing.join(" ")));
+        install(&missing)?;
+    }
+    let docker = docker_command().is_file();
+    if !docker {
+        tell("fetching Debian's docker command, without its engine, into target/lab/tools");
+        fetch_docker(&tools())?;
+    }
+    Ok(!docker || !missing.is_empty())
+}
+
+fn missing() -> Vec<&'static str> {
+    let there = |(package, sign): &(&str, Sign)| match sign {
+        Sign::Program(name) => on_path(name).is_some(),
+        Sign::File(path) => Path::new(path).exists(),
+        Sign::Package => installed(package),
+    };
+    NEEDED
+        .iter()
+        .filter(|one| !there(one))
+        .map(|(package, _)| *package)
+        .collect()
+}
+
+fn installed(package: &str) -> bool {
+    let asked = run(Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]));
+    asked.ok().is_ok_and(|status| status == "installed")
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    // These packages bring services that would start at once where a service manager runs.
+    let _quiet = NoServices::declare()?;
+    let attempt = || run(apt(&["install", "--yes", "--no-install-recommends"]).args(packages)).ok();
+    if attempt().is_err() {
+        // The lists of packages may be old, or not there at all.
+        run(&mut apt(&["update"]))
+            .ok()
+            .context("cannot get Debian's lists of packages")?;
+        attempt().with_context(|| format!("cannot install {}", packages.join(" ")))?;
+    }
+    Ok(())
+}
+
+/// Unpacks the docker command of Debian's package below `tools`.
+fn fetch_docker(tools: &Path) -> Result<()> {
+    let attempt = || DOCKER.iter().find_map(|package| download(package, tools).ok());
+    let archive = match attempt() {
+        Some(archive) => archive,
+        None => {
+            run(&mut apt(&["update"]))
+                .ok()
+                .context("cannot get Debian's lists of packages")?;
+            attempt().with_context(|| format!("cannot download any of {}", DOCKER.join(", ")))?
+        }
+    };
+    run(Command::new("dpkg")
+        .arg("--extract")
+        .arg(&archive)
+        .arg(tools.join("docker")))
+    .ok()?;
+    if !tools.join("docker/usr/bin/docker").is_file() {
+        bail!("{} has no usr/bin/docker", archive.display());
+    }
+    Ok(())
+}
+
+fn download(package: &str, tools: &Path) -> Result<PathBuf> {
+    let dir = tools.join(package);
+    fs::create_dir_all(&dir)?;
+    run(apt(&["download", package]).current_dir(&dir)).ok()?;
+    let mut files = fs::read_dir(&dir)?.flatten().map(|entry| entry.path());
+    files
+        .find(|file| file.extension().is_some_and(|one| one == "deb"))
+        .context("apt-get left no package")
+}
+
+fn apt(args: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    command
+        .args(["--quiet=2"])
+        .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .current_dir(repository());
+    command
+}
+
+/// While it lives, installing a package starts no service.
+struct NoServices(bool);
+
+impl NoServices {
+    fn declare() -> Result<Self> {
+        let made = fs::File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o755)
+            .open(POLICY);
+        match made {
+            Ok(mut file) => {
+                std::io::Write::write_all(&mut file, b"#!/bin/sh\nexit 101\n")?;
+                Ok(NoServices(true))
+            }
+            // The machine has a policy of its own.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(NoServices(false)),
+            Err(error) => Err(error).with_context(|| format!("cannot write {POLICY}")),
+        }
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.0 {
+            let _ = fs::remove_file(POLICY);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_seen() {
+        assert!(on_path("sh").is_some());
+        assert!(on_path("no-such-program").is_none());
+        assert!(!installed("no-such-package"));
+    }
+}
