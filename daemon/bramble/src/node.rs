@@ -47,6 +47,8 @@ pub struct Node {
     pub pool: Pool,
     /// Nodes that were removed; read at every handshake.
     pub barred: Arc<RwLock<BTreeSet<String>>>,
+    /// Whom this board has promised to let found a cluster.
+    pub promised: Arc<crate::formation::Promised>,
     /// What boards announce on the LAN; written by `neighbours`.
     pub sightings: watch::Receiver<Arc<Vec<discovery::Sighting>>>,
     /// Where other boards reach this one.

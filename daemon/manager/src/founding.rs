@@ -148,7 +148,7 @@ fn filled_in(spec: ClusterSpec, name: &str) -> ClusterSpec {
 
 /// The certificate authority as inspect shows it: empty fields for a certificate that can't be read.
 pub fn tls_info(ca_pem: &str) -> TlsInfo {
-    let (subject, key) = pki::ca::shown(ca_pem).unwrap_or_default();
+    let (subject, key) = pki::ca::issuer_of(ca_pem).unwrap_or_default();
     TlsInfo {
         trust_root: ca_pem.to_owned(),
         cert_issuer_subject: subject,

@@ -38,7 +38,6 @@ mod time;
 mod update;
 
 pub use draft::MAX_NEW_TASKS;
-pub use quorum::quorum;
 pub use reason::{Cause, Reason};
 pub use reports::{NodeReport, Reports};
 pub use restart::start::STOP_PATIENCE;

@@ -6,22 +6,14 @@
 
 use crate::draft::Draft;
 use crate::time::after;
-use crate::{Plan, Reason, Reports};
+use crate::Reason;
 use jiff::SignedDuration;
 use model::{Availability, Node, NodeId, NodeRole, NodeState, Timestamp};
-use state::View;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// How long a manager has to be down before another takes its place.
 const LOST_AFTER: SignedDuration = SignedDuration::from_secs(60);
-
-/// Only the changes of roles that [`crate::plan`] would make.
-pub fn quorum(view: &View, reports: &Reports, now: Timestamp) -> Plan {
-    let mut draft = Draft::new(view, reports, now, &mut NoChance);
-    apply(&mut draft);
-    draft.finish()
-}
 
 pub(crate) fn apply(draft: &mut Draft<'_>) {
     let keys = draft.cluster().and_then(|cluster| cluster.keys.as_ref());

@@ -9,8 +9,8 @@ pub const ROOMS: [(&str, &[&str]); 17] = [
     ("state", &["model"]),
     ("plan", &["model", "state"]),
     ("exec", &["model"]),
-    ("wire", &["model"]),
-    ("pki", &["model", "wire"]),
+    ("wire", &["model", "pki"]),
+    ("pki", &["model"]),
     ("discovery", &["model"]),
     ("store", &["model", "state", "wire", "pki"]),
     (

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::{
     cargo::lab_binary,
@@ -32,6 +32,11 @@ impl Janitor {
             .append(true)
             .open(dir.join("janitor.log"))?;
         let binary = lab_binary();
+        ensure!(
+            binary.is_file(),
+            "there is no {}: `cargo build -p bramble-lab` makes it",
+            binary.display()
+        );
         let child = Command::new("setsid")
             .arg(&binary)
             .args(["janitor", "--name", &lab.to_string()])

@@ -1,28 +1,13 @@
 //! A lab: its boards, its switch, and who cleans up.
 
-use std::{
-    fs,
-    io::Read,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Board, Ran, Response, Standing, board,
-    cargo::{self, daemon_binary},
-    clock::wait_for,
-    config::Config,
-    down, images,
-    janitor::Janitor,
-    logs::tail,
-    net,
-    paths::{Name, labs},
-    registry, setup,
+    Board, Ran, Response, Standing, board, cargo::daemon_binary, clock::wait_for, down, furnish::furnish,
+    janitor::Janitor, logs::tail, net, paths::Name, provide::provide,
 };
 
 /// How long boards may take to become a cluster.
@@ -110,7 +95,7 @@ impl Lab {
             options,
             janitor,
         };
-        lab.furnish()?;
+        furnish(&lab)?;
         Ok(lab)
     }
 
@@ -119,17 +104,18 @@ impl Lab {
     /// # Errors
     /// When there is one of that name, or a part cannot be made.
     pub fn lasting(name: Name, options: Options) -> Result<Self> {
-        ensure!(
-            !down::exists(&name)?,
-            "there is a lab {name} already: `cargo lab down --name {name}` takes it away"
-        );
+        must_be_free(&name)?;
         let lab = Lab {
             boards: boards(&name, &options)?,
             name,
             options,
             janitor: None,
         };
-        lab.furnish()?;
+        if let Err(error) = furnish(&lab) {
+            // What was made is in nobody's hands yet. The first error is the one to tell.
+            let _ = down::down(&lab.name);
+            return Err(error);
+        }
         Ok(lab)
     }
 
@@ -155,6 +141,10 @@ impl Lab {
     /// The lab's name.
     pub fn name(&self) -> &Name {
         &self.name
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
     }
 
     /// A board, counted from 1.
@@ -283,41 +273,6 @@ impl Lab {
         }
         ended
     }
-
-    fn furnish(&self) -> Result<()> {
-        let (name, boards) = (&self.name, self.boards.len());
-        fs::create_dir_all(name.logs())?;
-        fs::create_dir_all(name.dir().join("docker-config"))?;
-        net::make_switch(name)?;
-        registry::start(name)?;
-        registry::fill(name, &images::make()?)?;
-        let key = random()?;
-        let cluster = name.to_string();
-        for number in 1..=boards {
-            net::make_board(name, number)?;
-            let (socket, board) = (name.real_socket(number), self.board(number));
-            let state_dir = board.state_dir();
-            fs::create_dir_all(&state_dir)?;
-            if socket != name.socket(number) {
-                fs::create_dir_all(name.far_sockets())?;
-                std::os::unix::fs::symlink(&socket, name.socket(number))?;
-            }
-            let config = Config {
-                cluster: (!self.options.by_hand).then_some((cluster.as_str(), key.as_str())),
-                boards,
-                number,
-                state_dir: &state_dir,
-                api: &socket,
-            };
-            fs::write(board.config(), config.text())?;
-        }
-        // Last, so that a lab that can be opened is whole.
-        fs::write(
-            name.dir().join("lab.json"),
-            serde_json::to_string_pretty(&self.options)?,
-        )?;
-        Ok(())
-    }
 }
 
 impl Drop for Lab {
@@ -339,6 +294,18 @@ impl Drop for Lab {
     }
 }
 
+/// Refuses a name that a lab has.
+///
+/// # Errors
+/// When there is one, or parts of one.
+pub fn must_be_free(name: &Name) -> Result<()> {
+    ensure!(
+        !down::exists(name)?,
+        "there is a lab {name} already: `cargo lab down --name {name}` takes it away"
+    );
+    Ok(())
+}
+
 fn boards(name: &Name, options: &Options) -> Result<Vec<Board>> {
     let most = net::MOST_BOARDS;
     ensure!(
@@ -349,27 +316,4 @@ fn boards(name: &Name, options: &Options) -> Result<Vec<Board>> {
     (1..=options.boards)
         .map(|number| Board::new(name, number, &options.daemon))
         .collect()
-}
-
-/// Installs, builds and makes what labs need: once in a process, and one process at a time.
-fn provide() -> Result<()> {
-    static DONE: Mutex<bool> = Mutex::new(false);
-    let mut done = DONE.lock().unwrap_or_else(PoisonError::into_inner);
-    if !*done {
-        fs::create_dir_all(labs())?;
-        let lock = fs::File::create(labs().join("lock"))?;
-        lock.lock()?;
-        setup::setup(|_| ())?;
-        cargo::build_quietly()?;
-        images::make()?;
-        *done = true;
-    }
-    Ok(())
-}
-
-/// A join key that no other lab has.
-fn random() -> Result<String> {
-    let mut bytes = [0; 16];
-    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

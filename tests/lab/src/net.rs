@@ -23,8 +23,8 @@ pub(crate) const SWITCH: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 pub(crate) const REGISTRY: &str = "10.9.0.1:5000";
 /// The addresses of all boards.
 pub(crate) const SUBNET: &str = "10.9.0.0/24";
-/// As many as the subnet has room for.
-pub(crate) const MOST_BOARDS: usize = 200;
+/// As many boards as the subnet has room for.
+pub const MOST_BOARDS: usize = 200;
 
 /// A board's address; boards are counted from 1.
 pub(crate) fn address(number: usize) -> Ipv4Addr {

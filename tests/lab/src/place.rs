@@ -25,6 +25,13 @@ const DETACHED: &str = r#"log=$1; shift; echo $$; exec "$@" >>"$log" 2>&1 </dev/
 /// Runs a command in a folder, as entering a mount namespace leads to its root.
 const IN_FOLDER: &str = r#"cd "$1" || exit 1; shift; exec "$@""#;
 
+/// Lets go of the machine's own `/sys` and of mounts below `/run`: hidden below the board's, they would still be listed, and
+/// would keep other labs' namespaces alive.
+const FORGET: &str = r"for at in $(cut -d ' ' -f 5 /proc/self/mountinfo | tac); do
+    case $at in /run/*|/sys|/sys/*) umount -l $at 2>/dev/null || :;; esac
+done
+";
+
 /// Where processes of one board (or of the switch) live.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -50,6 +57,7 @@ impl Place {
         let script = format!(
             "set -e\n\
              echo {hostname} >/proc/sys/kernel/hostname\n\
+             {FORGET}\
              mount -t sysfs sysfs /sys\n\
              mount -t tmpfs -o mode=755,nosuid,nodev tmpfs /run\n\
              {}\

@@ -18,6 +18,7 @@ impl Demo {
     pub fn run(self) -> Result<()> {
         let since = Since::now();
         let name = self.which.name.clone();
+        lab::must_be_free(&name)?;
         heading(since, "what this machine lacks");
         Setup {}.run()?;
         heading(since, "the daemon");

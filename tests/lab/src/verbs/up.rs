@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write, stdout};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use lab::{Lab, Options, Since, Standing, cargo::daemon_binary};
 
@@ -16,7 +16,7 @@ use super::Which;
 )]
 pub struct Up {
     /// How many boards
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value = "3", value_parser = boards)]
     pub boards: usize,
     /// Let the boards wait for `docker swarm init` and `join`
     #[arg(long)]
@@ -27,6 +27,7 @@ pub struct Up {
 
 impl Up {
     pub fn run(self) -> Result<()> {
+        lab::must_be_free(&self.which.name)?;
         super::setup::Setup {}.run()?;
         super::build::Build {}.run()?;
         let lab = self.make()?;
@@ -56,10 +57,24 @@ impl Up {
         lab.start_all()?;
         if !self.by_hand {
             let mut display = Display::new(since, self.boards);
-            lab.watch_ready(|standing| display.show(standing))?;
+            let ready = lab.watch_ready(|standing| display.show(standing));
+            ready.with_context(|| {
+                format!(
+                    "the lab is left as it is; `cargo lab down --name {}` ends it",
+                    lab.name()
+                )
+            })?;
         }
         Ok(lab)
     }
+}
+
+fn boards(text: &str) -> Result<usize, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=lab::MOST_BOARDS).contains(number));
+    number.ok_or_else(|| format!("a lab has 1 to {} boards", lab::MOST_BOARDS))
 }
 
 /// One line a board: redrawn on a terminal, else printed when it changes.
