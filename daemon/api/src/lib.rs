@@ -1,1 +1,35 @@
-//! x
+//! The Docker Engine API over HTTP: parse, ask, render.
+//!
+//! Everything about the cluster is asked of a [`Backend`]; this room knows routes, query strings, filters, Docker's
+//! status codes and the framing of its streams. Since the model *is* the API's JSON, rendering is serialization.
+//!
+//! ```text
+//!  socket → version prefix → place: here ──→ handler → Backend
+//!                              └─ elsewhere → Backend::forward (the leader answers)
+//! ```
+
+pub mod backend;
+mod body;
+mod events;
+mod filters;
+mod find;
+mod logs;
+mod networks;
+mod nodes;
+mod query;
+mod refusals;
+mod routes;
+mod server;
+mod services;
+mod swarm;
+mod system;
+mod tasks;
+mod version;
+
+pub use backend::{Backend, Error, Place};
+pub use routes::{answer, router};
+pub use server::serve;
+pub use version::{API_VERSION, MIN_API_VERSION};
+
+#[cfg(test)]
+mod tests;

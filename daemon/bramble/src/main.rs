@@ -1,7 +1,21 @@
 //! The binary: arguments, configuration, wiring, shutdown. It decides nothing.
 
+mod addresses;
+mod backend;
+mod board;
 mod config;
 mod daemon;
+mod events;
+mod facts;
+mod formation;
+mod joining;
+mod life;
+mod member;
+mod neighbours;
+mod node;
+mod quorum;
+mod standing;
+mod uplink;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;

@@ -1,1 +1,30 @@
-//! x
+//! The only home of containerd: images, containers, what they write.
+//!
+//! ```text
+//!  exec::Controller ── container ─┬─ image (reference, registry, pull)
+//!                                 ├─ spec (pure: image config + task → OCI spec)
+//!                                 ├─ logs (fifos → files, rotated)
+//!                                 └─ containerd (one running already, or our own)
+//! ```
+//! Everything is idempotent: told the wanted state it makes it so, whatever a crash left; "not found" on removal is
+//! success. Containers and their shims outlive this daemon, and are found again by it.
+
+mod client;
+mod config;
+mod container;
+mod ended;
+mod engine;
+mod executor;
+mod facts;
+mod image;
+mod logs;
+mod refuse;
+mod spec;
+mod users;
+
+pub use config::Config;
+pub use executor::{OpenError, Resolved, Runtime};
+pub use image::Reference;
+
+#[cfg(test)]
+mod tests;

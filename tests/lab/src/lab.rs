@@ -2,7 +2,7 @@
 
 use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -191,7 +191,7 @@ impl Lab {
     /// Waits until every board sees the whole cluster.
     ///
     /// # Errors
-    /// When that takes longer than a minute; with what each board lacks and the ends of the logs.
+    /// When that takes longer than a minute or a daemon does not run; with what each board lacks and the ends of the logs.
     pub fn ready(&self) -> Result<()> {
         self.watch_ready(|_| ())
     }
@@ -202,31 +202,25 @@ impl Lab {
     /// As for [`Lab::ready`].
     pub fn watch_ready(&self, mut tell: impl FnMut(&[Standing])) -> Result<()> {
         let waited = wait_for("the cluster", FORMING, || {
-            let standing: Vec<_> = self
-                .boards
-                .iter()
-                .map(|one| Standing::of(one, self.boards.len()))
-                .collect();
+            let all = self.boards.iter();
+            let standing: Vec<_> = all.map(|one| Standing::of(one, self.boards.len())).collect();
             tell(&standing);
-            let Some((board, lacks)) = self
-                .boards
-                .iter()
-                .zip(&standing)
-                .find(|(_, one)| **one != Standing::Ready)
-            else {
-                return Ok(Some(()));
-            };
-            bail!("{}: {lacks}", board.name())
+            let named = || self.boards.iter().map(Board::name).zip(&standing);
+            if let Some((name, _)) = named().find(|(_, one)| **one == Standing::Off) {
+                // Nobody starts it while we wait, so waiting on is in vain.
+                return Ok(Some(Err(anyhow!("{name}'s daemon does not run"))));
+            }
+            match named().find(|(_, one)| **one != Standing::Ready) {
+                Some((name, lacks)) => bail!("{name}: {lacks}"),
+                None => Ok(Some(Ok(()))),
+            }
         });
-        waited.map_err(|error| {
+        waited.and_then(|ended| ended).map_err(|error| {
             let logs = self.boards.iter().map(|board| {
                 let log = board.log();
                 format!("\n--- the end of {}\n{}", log.display(), tail(&log, 15))
             });
-            error.context(format!(
-                "the boards did not become a cluster{}",
-                logs.collect::<String>()
-            ))
+            anyhow!("{error:#}{}", logs.collect::<String>())
         })
     }
 

@@ -218,6 +218,11 @@ fn killing_a_daemon_spares_its_children_and_a_power_cut_spares_nothing() {
     };
     let pid = board.daemon_pid().unwrap();
     assert!(board.start().is_err(), "it is running");
+    let error = stage.lab().ready().unwrap_err().to_string();
+    assert!(
+        error.starts_with("board-2's daemon does not run") && error.contains("up as board-1"),
+        "{error}"
+    );
     board.kill().unwrap();
     assert_eq!(board.daemon_pid(), None);
     assert!(board.kill().is_err(), "it is not running");

@@ -1,0 +1,165 @@
+//! All routes, and the way a request takes to them.
+
+use crate::backend::{Backend, Place, Stream};
+use crate::query::Query;
+use crate::{Error, body, events, logs, networks, nodes, refusals, services, swarm, system, tasks, version};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, delete, get, post};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Requests answered at the same time; more wait.
+const CONCURRENT: usize = 256;
+
+/// What handlers share.
+#[derive(Clone)]
+pub(crate) struct Front {
+    pub backend: Arc<dyn Backend>,
+    places: Arc<Semaphore>,
+}
+
+/// The query of a request.
+pub(crate) fn query(uri: &Uri) -> Query {
+    Query::read(uri.query())
+}
+
+/// The API. The version prefix is taken off and requests for the leader are passed on before a route is looked for.
+pub fn router(backend: Arc<dyn Backend>) -> Router {
+    let front = Front { backend, places: Arc::new(Semaphore::new(CONCURRENT)) };
+    let inside = cluster().layer(middleware::from_fn_with_state(front.clone(), pass_on));
+    let routes = inside.merge(board()).fallback(refusals::no_such_page);
+    let mut routes = routes.method_not_allowed_fallback(refusals::no_such_page).with_state(front.clone());
+    for path in ["containers", "exec", "images", "build", "commit", "volumes", "plugins", "session", "grpc", "secrets", "configs"] {
+        routes = routes
+            .route(&format!("/{path}"), any(refusals::not_built))
+            .route(&format!("/{path}/{{*rest}}"), any(refusals::not_built));
+    }
+    let routes = routes.layer(middleware::from_fn_with_state(front, admit));
+    // Outside of the routes, so that they are matched after the prefix is off.
+    Router::new().fallback_service(routes).layer(middleware::from_fn(strip))
+}
+
+/// What this board answers for itself.
+fn board() -> Router<Front> {
+    Router::new()
+        .route("/_ping", get(system::ping).head(system::ping))
+        .route("/version", get(system::version))
+        .route("/info", get(system::info))
+        .route("/system/df", get(system::disk_usage))
+        .route("/auth", post(system::auth))
+        .route("/swarm/init", post(swarm::init))
+        .route("/swarm/join", post(swarm::join))
+        .route("/swarm/leave", post(swarm::leave))
+        .route("/distribution/{*name}", get(system::distribution))
+}
+
+/// What only the leader answers.
+fn cluster() -> Router<Front> {
+    Router::new()
+        .route("/swarm", get(swarm::inspect))
+        .route("/swarm/update", post(swarm::update))
+        .route("/swarm/unlockkey", get(swarm::unlock_key))
+        .route("/swarm/unlock", post(swarm::unlock))
+        .route("/nodes", get(nodes::list))
+        .route("/nodes/{id}", get(nodes::inspect))
+        .route("/nodes/{id}", delete(nodes::remove))
+        .route("/nodes/{id}/update", post(nodes::update))
+        .route("/services", get(services::list))
+        .route("/services/create", post(services::create))
+        .route("/services/{id}", get(services::inspect))
+        .route("/services/{id}", delete(services::remove))
+        .route("/services/{id}/update", post(services::update))
+        .route("/services/{id}/logs", get(logs::of_service))
+        .route("/tasks", get(tasks::list))
+        .route("/tasks/{id}", get(tasks::inspect))
+        .route("/tasks/{id}/logs", get(logs::of_task))
+        .route("/networks", get(networks::list))
+        .route("/networks/{id}", get(networks::inspect))
+        .route("/networks/{id}", delete(networks::not_built))
+        .route("/networks/{id}/connect", post(networks::not_built))
+        .route("/networks/{id}/disconnect", post(networks::not_built))
+        .route("/networks/create", post(networks::not_built))
+        .route("/networks/prune", post(networks::not_built))
+        .route("/events", get(events::follow))
+}
+
+/// Takes the version off the path.
+async fn strip(mut request: Request, next: Next) -> Response {
+    match version::strip(request.uri().path()) {
+        Ok(path) if path.len() != request.uri().path().len() => {
+            let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+            let path = if path.is_empty() { "/" } else { path };
+            match format!("{path}{query}").parse() {
+                Ok(uri) => *request.uri_mut() = uri,
+                Err(_) => return Error::Invalid("a path that can't be read".to_owned()).into_response(),
+            }
+        }
+        Ok(_) => {}
+        Err(error) => return error.into_response(),
+    }
+    next.run(request).await
+}
+
+/// Bounds how much is done at once, and says who answers.
+async fn admit(State(front): State<Front>, request: Request, next: Next) -> Response {
+    let Ok(_place) = front.places.acquire().await else {
+        return Error::Unavailable("closing".to_owned()).into_response();
+    };
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert("api-version", HeaderValue::from_static("1.51"));
+    headers.insert("ostype", HeaderValue::from_static("linux"));
+    headers.insert("docker-experimental", HeaderValue::from_static("false"));
+    headers.insert(header::SERVER, HeaderValue::from_static(concat!("Bramble/", env!("CARGO_PKG_VERSION"), " (linux)")));
+    response
+}
+
+/// Lets the leader answer what only it can.
+async fn pass_on(State(front): State<Front>, request: Request, next: Next) -> Response {
+    match front.backend.place() {
+        Place::Here => next.run(request).await,
+        Place::Nobody(error) => error.into_response(),
+        Place::Elsewhere => {
+            let (parts, body) = request.into_parts();
+            let body = match body::read(&parts.headers, body).await {
+                Ok(body) => body,
+                Err(error) => return error.into_response(),
+            };
+            match front.backend.forward(axum::http::Request::from_parts(parts, body)).await {
+                Ok(answer) => answer.map(stream).into_response(),
+                Err(error) => error.into_response(),
+            }
+        }
+    }
+}
+
+/// A stream as a body; an error breaks it off.
+pub(crate) fn stream(stream: Stream<Bytes>) -> Body {
+    Body::from_stream(stream.map(|piece| piece.map_err(std::io::Error::other)))
+}
+
+/// Answers a request that another manager has passed on.
+pub async fn answer(router: &Router, request: axum::http::Request<Bytes>) -> axum::http::Response<Stream<Bytes>> {
+    let request = request.map(Body::from);
+    let response = match tower::ServiceExt::oneshot(router.clone(), request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    response.map(|body| {
+        let stream: Stream<Bytes> =
+            Box::pin(body.into_data_stream().map(|piece| piece.map_err(|error| error.to_string())));
+        stream
+    })
+}
+
+/// A `HEAD` or `GET`.
+pub(crate) fn is_head(method: &Method) -> bool {
+    method == Method::HEAD
+}

@@ -1,0 +1,293 @@
+//! What the Engine API asks of the daemon, answered by its rooms.
+
+use crate::node::{Command, Init, Join, Node, Trouble};
+use crate::standing::Standing;
+use api::backend::{Distribution, Event, Facts, InitRequest, JoinRequest, LogLine, LogWish, Rotate, Stream};
+use api::{Error, Place};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use manager::control::{cluster, services::Wanted};
+use manager::{LogRequest, Manager, Refusal};
+use model::{Cluster, ClusterSpec, Node as Member, NodeId, NodeSpec, Service, ServiceId, ServiceSpec, Task, Version};
+use runtime::Runtime;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio_stream::wrappers::ReceiverStream;
+use wire::door::{self, Head};
+use wire::proto::door_client::DoorClient;
+
+/// Answers the API.
+pub struct Backend {
+    /// The board.
+    pub node: Arc<Node>,
+    /// Its containers.
+    pub runtime: Runtime,
+}
+
+/// Answers what other managers pass on.
+pub struct Front(pub axum::Router);
+
+#[async_trait]
+impl manager::Front for Front {
+    async fn answer(&self, request: http::Request<Bytes>) -> http::Response<manager::Body> {
+        api::answer(&self.0, request).await
+    }
+}
+
+fn refused(refusal: Refusal) -> Error {
+    let text = refusal.to_string();
+    match refusal {
+        Refusal::NotFound(_) => Error::NotFound(text),
+        Refusal::Invalid(_) | Refusal::Precondition(_) => Error::Invalid(text),
+        Refusal::Exists(_) => Error::Conflict(text),
+        Refusal::Unimplemented(_) => Error::Unimplemented(text),
+        Refusal::Unavailable(_) => Error::Unavailable(text),
+        Refusal::OutOfSequence | Refusal::Internal(_) => Error::Internal(text),
+    }
+}
+
+fn troubled(trouble: Trouble) -> Error {
+    match trouble {
+        Trouble::Standing(text) => Error::Unavailable(text),
+        Trouble::Invalid(text) => Error::Invalid(text),
+        Trouble::Failed(text) => Error::Internal(text),
+    }
+}
+
+impl Backend {
+    fn manager(&self) -> Result<Manager, Error> {
+        self.node.manager.borrow().clone().ok_or_else(|| {
+            let text = match *self.node.standing.borrow() {
+                Standing::In if self.node.kept.borrow().raft_id.is_some() => {
+                    "This manager's store is not open: see docker info"
+                }
+                Standing::In => {
+                    "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. \
+                     Please run this command on a manager node or promote the current node to a manager."
+                }
+                Standing::Out | Standing::Pending => {
+                    "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this \
+                     node to swarm and try again."
+                }
+            };
+            Error::Unavailable(text.to_owned())
+        })
+    }
+
+    async fn tell<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, Trouble>>) -> Command,
+    ) -> Result<T, Error> {
+        let stopping = || Error::Unavailable("the daemon is busy with another command, or stops".to_owned());
+        let (done, answer) = oneshot::channel();
+        self.node.commands.try_send(command(done)).map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())?.map_err(troubled)
+    }
+}
+
+/// An address or an interface, with a port perhaps.
+fn advertised(text: &str, port: u16) -> Result<Option<SocketAddr>, Error> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let invalid = || {
+        Error::Invalid(
+            "advertise address must be a non-zero IP address or network interface (with optional port number)".to_owned(),
+        )
+    };
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(Some(address));
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return if address.is_unspecified() { Err(invalid()) } else { Ok(Some(SocketAddr::new(address, port))) };
+    }
+    let interface = crate::config::Advertise::Interface(text.to_owned());
+    let found = crate::addresses::own(Some(&interface)).into_iter().next();
+    found.map(|address| Some(SocketAddr::new(address, port))).ok_or_else(invalid)
+}
+
+#[async_trait]
+impl api::Backend for Backend {
+    async fn facts(&self) -> Facts {
+        crate::facts::gather(&self.node, &self.runtime).await
+    }
+
+    async fn init(&self, request: InitRequest) -> Result<String, Error> {
+        let mut spec = request.spec;
+        if request.auto_lock_managers {
+            spec.encryption_config.auto_lock_managers = Some(true);
+        }
+        cluster::validate(&ClusterSpec::default(), &spec).map_err(refused)?;
+        let init = Init {
+            advertise: advertised(&request.advertise_addr, self.node.listen.port())?,
+            spec,
+            pools: request.default_addr_pool.unwrap_or_default(),
+            subnet_size: request.subnet_size,
+            data_path_port: request.data_path_port,
+            availability: request.availability,
+            force_new_cluster: request.force_new_cluster,
+        };
+        self.tell(|done| Command::Init(init, done)).await
+    }
+
+    async fn join(&self, request: JoinRequest) -> Result<(), Error> {
+        advertised(&request.advertise_addr, self.node.listen.port())?;
+        let join = Join {
+            remotes: request.remote_addrs,
+            token: request.join_token,
+            availability: request.availability,
+        };
+        self.tell(|done| Command::Join(join, done)).await
+    }
+
+    async fn leave(&self, force: bool) -> Result<(), Error> {
+        self.tell(|done| Command::Leave { force, done }).await
+    }
+
+    async fn resolve_image(&self, name: &str) -> Result<Distribution, Error> {
+        let found = self.runtime.resolve(name).await.map_err(|error| match error {
+            exec::Error::NotFound(text) | exec::Error::Fatal(text) => Error::NotFound(text),
+            error => Error::Internal(error.to_string()),
+        })?;
+        Ok(Distribution {
+            media_type: found.media_type,
+            digest: found.digest,
+            size: found.size,
+            platforms: found.platforms,
+        })
+    }
+
+    fn place(&self) -> Place {
+        match self.manager() {
+            Ok(manager) if manager.leads() => Place::Here,
+            Ok(manager) if manager.store().leader().is_some() => Place::Elsewhere,
+            Ok(_) => Place::Nobody(refused(Refusal::Unavailable(
+                "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than \
+                 half of the managers are online (running tasks keep running meanwhile)."
+                    .to_owned(),
+            ))),
+            Err(error) => Place::Nobody(error),
+        }
+    }
+
+    async fn forward(&self, request: http::Request<Bytes>) -> Result<http::Response<Stream<Bytes>>, Error> {
+        let unavailable = |error: &dyn std::fmt::Display| {
+            Error::Unavailable(format!("the leader does not answer ({error}): try again in a moment"))
+        };
+        let store = self.manager()?.store().clone();
+        let standing = store.standing().borrow().clone();
+        let leader = standing.members.iter().find(|member| Some(&member.node) == standing.leader.as_ref());
+        let leader = leader.ok_or_else(|| unavailable(&"it is not known"))?;
+        let address = leader.address.parse::<SocketAddr>().map_err(|error| unavailable(&error))?;
+        let channel = self.node.pool.get(leader.node.as_str(), address).await.map_err(|error| unavailable(&error))?;
+        let (parts, body) = request.into_parts();
+        let pieces = vec![Head::request(&parts.method, &parts.uri, &parts.headers).into_piece(), door::data(body)];
+        let mut client = DoorClient::new(channel).max_decoding_message_size(wire::MAX_MESSAGE);
+        client = client.max_encoding_message_size(2 * wire::MAX_MESSAGE);
+        let answer = client.pass(tokio_stream::iter(pieces)).await.map_err(|status| unavailable(&status.message()))?;
+        let mut pieces = answer.into_inner();
+        let first = pieces.message().await.map_err(|status| unavailable(&status.message()))?;
+        let head = Head::from_piece(first).and_then(Head::into_answer).map_err(|error| unavailable(&error))?;
+        let body: Stream<Bytes> = Box::pin(pieces.map(|piece| {
+            piece.map(door::into_data).map_err(|status| status.message().to_owned())
+        }));
+        head.body(body).map_err(|error| unavailable(&error))
+    }
+
+    async fn cluster(&self) -> Result<Cluster, Error> {
+        self.manager()?.cluster().await.map_err(refused)
+    }
+
+    async fn update_cluster(&self, version: Version, spec: ClusterSpec, rotate: Rotate) -> Result<(), Error> {
+        let rotate = cluster::Rotate { worker: rotate.worker, manager: rotate.manager };
+        self.manager()?.update_cluster(version, spec, rotate).await.map_err(refused)
+    }
+
+    async fn nodes(&self) -> Result<Vec<Member>, Error> {
+        let merged = self.manager()?.merged().await.map_err(refused)?;
+        Ok(merged.view.nodes().map(|node| merged.node(node)).collect())
+    }
+
+    async fn update_node(&self, id: &NodeId, version: Version, spec: NodeSpec) -> Result<(), Error> {
+        self.manager()?.update_node(id, version, spec).await.map_err(refused)
+    }
+
+    async fn remove_node(&self, id: &NodeId, force: bool) -> Result<(), Error> {
+        self.manager()?.remove_node(id, force).await.map_err(refused)
+    }
+
+    async fn services(&self) -> Result<Vec<Service>, Error> {
+        let merged = self.manager()?.merged().await.map_err(refused)?;
+        Ok(merged.view.services().map(|service| (**service).clone()).collect())
+    }
+
+    async fn create_service(&self, spec: ServiceSpec) -> Result<ServiceId, Error> {
+        self.manager()?.create_service(spec).await.map_err(refused)
+    }
+
+    async fn update_service(&self, id: &ServiceId, version: Version, spec: Option<ServiceSpec>) -> Result<(), Error> {
+        let (spec, wanted) = match spec {
+            Some(spec) => (spec, Wanted::Given),
+            None => (ServiceSpec::default(), Wanted::Previous),
+        };
+        self.manager()?.update_service(id, version, spec, wanted).await.map_err(refused)
+    }
+
+    async fn remove_service(&self, id: &ServiceId) -> Result<(), Error> {
+        self.manager()?.remove_service(id).await.map_err(refused)
+    }
+
+    async fn tasks(&self, service: Option<&ServiceId>) -> Result<Vec<Task>, Error> {
+        let merged = self.manager()?.merged().await.map_err(refused)?;
+        Ok(match service {
+            Some(id) => merged.view.tasks_of_service(id).map(|task| merged.task(task)).collect(),
+            None => merged.view.tasks().map(|task| merged.task(task)).collect(),
+        })
+    }
+
+    async fn logs(&self, wish: LogWish) -> Result<Stream<LogLine>, Error> {
+        let manager = self.manager()?;
+        let view = manager.store().view();
+        let request = LogRequest {
+            services: wish.service.into_iter().collect(),
+            tasks: wish.task.into_iter().collect(),
+            stdout: wish.stdout,
+            stderr: wish.stderr,
+            follow: wish.follow,
+            tail: wish.tail,
+            since: wish.since,
+            until: wish.until,
+        };
+        let store = manager.store().clone();
+        let service_of = move |task: &model::TaskId| {
+            let known = view.task(task).map(|task| task.service_id.clone());
+            known.or_else(|| store.view().task(task).map(|task| task.service_id.clone())).unwrap_or_default()
+        };
+        let lines = ReceiverStream::new(manager.logs(request)).flat_map(move |batch| {
+            let lines: Vec<Result<LogLine, String>> = match batch {
+                Ok(batch) => batch
+                    .into_iter()
+                    .map(|line| {
+                        Ok(LogLine {
+                            service: service_of(&line.task),
+                            node: line.node,
+                            task: line.task,
+                            stderr: line.stderr,
+                            at: line.at,
+                            data: line.data,
+                        })
+                    })
+                    .collect(),
+                Err(error) => vec![Err(error)],
+            };
+            futures::stream::iter(lines)
+        });
+        Ok(Box::pin(lines))
+    }
+
+    async fn events(&self) -> Result<Stream<Event>, Error> {
+        Ok(crate::events::follow(self.manager()?, self.node.clock.clone()))
+    }
+}

@@ -1,0 +1,168 @@
+//! Puts the rooms together, and takes them apart in the right order.
+
+use crate::backend::Backend;
+use crate::board::Board;
+use crate::config::{Advertise, Config};
+use crate::formation::{Keeper, Promised};
+use crate::node::{self, Node};
+use crate::standing::Kept;
+use crate::{life, neighbours};
+use anyhow::Context as _;
+use discovery::Discovery;
+use exec::Executor;
+use manager::Current;
+use network::Network;
+use pki::{Clock, Expected, Identity, JoinKey};
+use runtime::Runtime;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use wire::{Limits, Pool};
+
+/// For a connection to another member.
+const DIAL: Duration = Duration::from_secs(2);
+
+/// Runs this board until it is told to stop.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let board = Board::open(&config.state_dir, &config.run_dir)?;
+    tracing::info!(board = %board.key, version = env!("CARGO_PKG_VERSION"), "bramble");
+    let shutdown = CancellationToken::new();
+    stop_on_signals(shutdown.clone())?;
+
+    let network = Network::open(network::Config::in_run_dir(&config.run_dir)).await.context("the board's network")?;
+    let runtime = Runtime::open(containers(&config), Arc::new(network)).await.context("containers")?;
+    let executor: Arc<dyn Executor> = Arc::new(runtime.clone());
+
+    let interface = match &config.advertise {
+        Some(Advertise::Interface(name)) => Some(name.clone()),
+        _ => None,
+    };
+    let discovery = Discovery::start(interface.as_deref(), board.key.clone())?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listening at {}", config.listen))?;
+    let api = listen_api(&config.api)?;
+
+    let (commands, told) = mpsc::channel(4);
+    let node = assemble(config, board, &discovery, commands)?;
+    let backend = Arc::new(Backend { node: node.clone(), runtime: runtime.clone() });
+    let front = api::router(backend.clone());
+
+    let keeper = Keeper { node: node.clone(), promised: node.promised.clone() };
+    let services = manager::services(
+        Current(node.manager.subscribe()),
+        Arc::new(keeper),
+        Arc::new(crate::backend::Front(front)),
+    );
+    let stop = shutdown.clone();
+    let serving = tokio::spawn(wire::serve(
+        listener,
+        node.tls.subscribe(),
+        node.clock.clone(),
+        services,
+        Limits::default(),
+        async move { stop.cancelled().await },
+    ));
+    let announcing = tokio::spawn(neighbours::announce(node.clone(), discovery, shutdown.clone()));
+    let answering = tokio::spawn(api::serve(api, backend, shutdown.clone()));
+
+    let lived = life::live(node, executor, told, shutdown.clone()).await;
+    shutdown.cancel();
+    let _ = announcing.await;
+    let _ = answering.await;
+    // Streams that never end by themselves (sessions, logs) are dropped.
+    let _ = tokio::time::timeout(Duration::from_secs(1), serving).await;
+    tracing::info!("stopped; containers go on");
+    lived
+}
+
+fn assemble(
+    config: Config,
+    board: Board,
+    discovery: &Discovery,
+    commands: mpsc::Sender<crate::node::Command>,
+) -> anyhow::Result<Arc<Node>> {
+    let clock = Clock::system();
+    let kept = Kept::load(&board.state)?;
+    let identity = match Identity::load(&board.state)? {
+        Some(identity) if kept.member => identity,
+        _ => Identity::provisional(&board.key, clock.now())?,
+    };
+    let kept = Kept { member: kept.member && !identity.cluster_id().is_empty(), ..kept };
+    let barred = Arc::default();
+    let trust = node::trust(&barred, &clock);
+    let tls = pki::tls::server_config(&identity, &trust, &[wire::ALPN])?;
+    let identity = watch::channel(Arc::new(identity)).0;
+    let known = identity.subscribe();
+    let pool = Pool::new(clock.clone(), DIAL, move |wanted| {
+        let expected = Expected::Node(wanted.to_owned());
+        let identity = known.borrow().clone();
+        pki::tls::client_config(&identity, expected, &trust, &[wire::ALPN]).map_err(|error| error.to_string())
+    });
+    Ok(Arc::new(Node {
+        join_key: config.join_key.as_deref().map(JoinKey::new),
+        listen: config.listen,
+        board,
+        clock,
+        standing: watch::channel(Default::default()).0,
+        kept: watch::channel(kept).0,
+        identity,
+        tls: watch::channel(tls).0,
+        manager: watch::channel(None).0,
+        orders: watch::channel(Default::default()).0,
+        raft_id: watch::channel(None).0,
+        trouble: watch::channel(None).0,
+        commands,
+        pool,
+        barred,
+        promised: Arc::new(Promised::default()),
+        sightings: discovery.sightings(),
+        config,
+    }))
+}
+
+fn containers(config: &Config) -> runtime::Config {
+    runtime::Config {
+        containerd: config.containerd.clone(),
+        own: config.run_dir.join("containerd"),
+        state_dir: config.state_dir.clone(),
+        run_dir: config.run_dir.clone(),
+        hostname: config.hostname.clone(),
+        registry_mirror: config.registry_mirror.clone(),
+        insecure_registries: config.insecure_registries.clone(),
+        labels: config.labels.clone(),
+    }
+}
+
+fn listen_api(path: &Path) -> anyhow::Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    // A socket that a dead daemon left behind.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("removing the old {}", path.display()));
+        }
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).with_context(|| format!("listening at {}", path.display()))?;
+    // Whoever may talk to this socket rules the cluster: root and its group, as with Docker.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+fn stop_on_signals(shutdown: CancellationToken) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told to stop");
+        shutdown.cancel();
+    });
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! This board and where it stands, for `docker info`.
+
+use crate::node::Node;
+use crate::standing::Standing;
+use api::backend::Facts;
+use exec::Executor as _;
+use model::NodeRole;
+use runtime::Runtime;
+
+/// Gathers what `docker info` shows.
+pub async fn gather(node: &Node, runtime: &Runtime) -> Facts {
+    let mut facts = Facts {
+        id: node.board.key.clone(),
+        description: runtime.describe().await.unwrap_or_default(),
+        kernel: nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default(),
+        operating_system: operating_system(),
+        root: node.config.state_dir.display().to_string(),
+        cgroup_version: if std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() { "2" } else { "1" }.to_owned(),
+        error: node.trouble.borrow().clone().unwrap_or_default(),
+        ..Facts::default()
+    };
+    facts.state = match *node.standing.borrow() {
+        Standing::Out => "inactive",
+        Standing::Pending => "pending",
+        Standing::In => "active",
+    }
+    .to_owned();
+    if *node.standing.borrow() != Standing::In {
+        return facts;
+    }
+    let orders = node.orders.borrow().clone();
+    facts.node_id = node.identity.borrow().node_id().to_owned();
+    facts.address = node.address().ip().to_string();
+    if let Some(trouble) = orders.trouble.filter(|_| !orders.connected) {
+        facts.error = trouble;
+    }
+    facts.managers = orders.managers.into_iter().map(|manager| (manager.node, manager.address)).collect();
+    if let Some(store) = node.store() {
+        let view = store.view();
+        facts.manager = true;
+        let managers = view.nodes().filter(|node| node.spec.role == NodeRole::Manager).count();
+        facts.counts = (view.nodes().count(), managers);
+        facts.cluster = view.cluster().map(|cluster| cluster.public());
+    }
+    facts
+}
+
+fn operating_system() -> String {
+    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    name.map_or_else(|| "Linux".to_owned(), |name| name.trim_matches('"').to_owned())
+}

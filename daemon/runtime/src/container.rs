@@ -1,0 +1,420 @@
+//! One task's container: the effects behind [`exec::Controller`].
+
+use crate::client::{SNAPSHOTTER, or_exists, or_gone, refusal};
+use crate::ended::{self, Ended};
+use crate::executor::Shared;
+use crate::logs::fifo;
+use crate::spec::{self, Parts};
+use crate::{refuse, users};
+use async_trait::async_trait;
+use containerd_client::services::v1::container::Runtime as RuntimeName;
+use containerd_client::services::v1::snapshots::{MountsRequest, PrepareSnapshotRequest, RemoveSnapshotRequest};
+use containerd_client::services::v1::{
+    Container as Record, CreateContainerRequest, CreateTaskRequest, DeleteContainerRequest, DeleteTaskRequest, GetRequest,
+    KillRequest, StartRequest, WaitRequest,
+};
+use containerd_client::types::Mount;
+use containerd_client::types::v1::Status as State;
+use exec::{Controller, Error, HostPort, Observation, Source, Wish};
+use model::{ContainerStatus, PortConfig, PortStatus, PublishMode, Task, TaskId};
+use prost_types::Any;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::Code;
+
+/// The label that says which task a container is for.
+pub(crate) const TASK_LABEL: &str = "bramble.task";
+/// Between asking and killing, if the service says nothing (Docker's).
+const GRACE: Duration = Duration::from_secs(10);
+/// Asks a process to end.
+const SIGTERM: u32 = 15;
+/// For a killed process to be gone.
+const DEATH: Duration = Duration::from_secs(10);
+/// Ports that a board chooses by itself, for services that ask for none in particular.
+const OWN_PORTS: std::ops::Range<u16> = 32768..60999;
+
+/// One task's container.
+pub(crate) struct Container {
+    shared: Arc<Shared>,
+    task: Task,
+    id: String,
+}
+
+/// A container's id: 64 hexadecimal digits as Docker's, the same for the same task for ever.
+pub(crate) fn id_of(task: &TaskId) -> String {
+    use std::fmt::Write as _;
+    let digest = ring::digest::digest(&ring::digest::SHA256, task.as_str().as_bytes());
+    digest.as_ref().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+impl Container {
+    pub fn new(shared: Arc<Shared>, task: Task) -> Self {
+        let id = id_of(&task.id);
+        Self { shared, task, id }
+    }
+
+    /// What lasts of it: log, exit code.
+    fn folder(&self) -> PathBuf {
+        self.shared.folder(&self.id)
+    }
+
+    /// What goes with a reboot: fifos, files for `/etc`.
+    fn run_folder(&self) -> PathBuf {
+        self.shared.config.run_dir.join("containers").join(&self.id)
+    }
+
+    fn on_boards_network(&self) -> bool {
+        self.task.spec.networks.iter().flatten().any(|network| network.target.as_deref() == Some("host"))
+    }
+
+    fn host_ports(&self) -> Vec<HostPort> {
+        let host = self.task.origin.ports.iter().filter(|port| port.publish_mode == Some(PublishMode::Host));
+        host.map(|port| HostPort {
+            protocol: port.protocol.unwrap_or_default(),
+            published: port.published_port.filter(|port| *port != 0).unwrap_or_else(|| self.own_port(port.target_port)),
+            target: port.target_port,
+        })
+        .collect()
+    }
+
+    /// A port for a service that asks for none in particular: spread by task, the same each time.
+    fn own_port(&self, target: u16) -> u16 {
+        let seed = self.id.bytes().fold(u32::from(target), |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        let width = u32::from(OWN_PORTS.end - OWN_PORTS.start);
+        OWN_PORTS.start + u16::try_from(seed % width).unwrap_or(0)
+    }
+
+    async fn attach(&self) -> Result<Option<exec::Attached>, Error> {
+        if self.on_boards_network() {
+            return Ok(None);
+        }
+        let wish = Wish { task: self.task.id.clone(), host_ports: self.host_ports() };
+        self.shared.network.attach(&wish).await.map(Some)
+    }
+
+    async fn rootfs(&self) -> Result<Vec<Mount>, Error> {
+        let request = MountsRequest { snapshotter: SNAPSHOTTER.to_owned(), key: self.id.clone() };
+        let answer = self.shared.client.snapshots().mounts(request).await.map_err(refusal("root file system"))?;
+        Ok(answer.into_inner().mounts)
+    }
+
+    /// State and process id of containerd's task; none if there is no task.
+    async fn process(&self) -> Result<Option<(State, u32)>, Error> {
+        let request = GetRequest { container_id: self.id.clone(), exec_id: String::new() };
+        let found = or_gone(self.shared.client.tasks().get(request).await).map_err(refusal("container"))?;
+        Ok(found.and_then(|answer| answer.into_inner().process).map(|process| (process.status(), process.pid)))
+    }
+
+    async fn kill(&self, signal: u32, all: bool) -> Result<(), Error> {
+        let request = KillRequest { container_id: self.id.clone(), exec_id: String::new(), signal, all };
+        match self.shared.client.tasks().kill(request).await {
+            Ok(_) => Ok(()),
+            // It ended by itself meanwhile.
+            Err(status) if matches!(status.code(), Code::NotFound | Code::FailedPrecondition) => Ok(()),
+            Err(status) => Err(refusal("stopping")(status)),
+        }
+    }
+
+    /// Waits for the process to end and keeps how it did.
+    async fn end(&self) -> Result<Ended, Error> {
+        if let Some(ended) = Ended::load(&self.folder()) {
+            return Ok(ended);
+        }
+        let request = WaitRequest { container_id: self.id.clone(), exec_id: String::new() };
+        let answer = self.shared.client.tasks().wait(request).await.map_err(refusal("container"))?.into_inner();
+        let ended = Ended {
+            exit_code: answer.exit_status.into(),
+            out_of_memory: ended::out_of_memory(&self.id),
+        };
+        ended.save(&self.folder()).map_err(|error| Error::Temporary(format!("keeping the exit code: {error}")))?;
+        self.clear().await?;
+        Ok(ended)
+    }
+
+    /// Frees what only a running container needs; its log and its exit code stay.
+    async fn clear(&self) -> Result<(), Error> {
+        let request = DeleteTaskRequest { container_id: self.id.clone() };
+        let deleted = or_gone(self.shared.client.tasks().delete(request).await).map_err(refusal("container"));
+        self.shared.logs.finish(&self.id).await;
+        let detached = self.shared.network.detach(&self.task.id).await;
+        deleted.and(detached)
+    }
+
+    fn signal(&self) -> u32 {
+        let container = self.task.spec.container_spec.as_ref();
+        let named = container.and_then(|container| container.stop_signal.clone()).filter(|name| !name.is_empty());
+        let images = || std::fs::read_to_string(self.folder().join("stop-signal")).ok();
+        let name = named.or_else(images).unwrap_or_default();
+        number_of(&name).unwrap_or(SIGTERM)
+    }
+
+    fn grace(&self) -> Duration {
+        let container = self.task.spec.container_spec.as_ref();
+        let nanos = container.and_then(|container| container.stop_grace_period).and_then(|nanos| u64::try_from(nanos).ok());
+        nanos.map_or(GRACE, Duration::from_nanos)
+    }
+
+    fn write_files(&self, parts: &Parts<'_>, stop_signal: Option<&str>) -> std::io::Result<()> {
+        let default = model::ContainerSpec::default();
+        let container = self.task.spec.container_spec.as_ref().unwrap_or(&default);
+        let (run, folder) = (self.run_folder(), self.folder());
+        std::fs::create_dir_all(&run)?;
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(run.join("hosts"), spec::hosts(parts, container))?;
+        std::fs::write(run.join("hostname"), format!("{}\n", spec::hostname(parts, container)))?;
+        let boards = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        std::fs::write(run.join("resolv.conf"), spec::resolv_conf(container, &boards))?;
+        std::fs::write(folder.join("stop-signal"), stop_signal.unwrap_or_default())?;
+        for volume in spec::folders(parts, container) {
+            std::fs::create_dir_all(volume)?;
+        }
+        Ok(())
+    }
+
+    async fn make(&self) -> Result<(), Error> {
+        let default = model::ContainerSpec::default();
+        let container = self.task.spec.container_spec.as_ref().unwrap_or(&default);
+        let image = self.shared.puller.get(container.image.as_deref().unwrap_or_default()).await?;
+        let network = self.attach().await?;
+        let request = PrepareSnapshotRequest {
+            snapshotter: SNAPSHOTTER.to_owned(),
+            key: self.id.clone(),
+            parent: image.snapshot.clone(),
+            labels: HashMap::new(),
+        };
+        or_exists(self.shared.client.snapshots().prepare(request).await).map_err(refusal("root file system"))?;
+        let wanted = container.user.clone().or_else(|| image.config.config.user.clone()).unwrap_or_default();
+        let user = users::resolve(&wanted, container.groups.as_deref().unwrap_or_default(), &self.rootfs().await?)?;
+        let (files, volumes) = (self.run_folder(), self.shared.config.state_dir.join("volumes"));
+        let parts = Parts {
+            task: &self.task,
+            image: &image.config,
+            user,
+            network: network.as_ref(),
+            board: &self.shared.board,
+            files: &files,
+            volumes: &volumes,
+            id: &self.id,
+            clamp: self.shared.clamp,
+        };
+        let spec = spec::build(&parts)?;
+        self.write_files(&parts, image.config.config.stop_signal.as_deref())
+            .map_err(|error| Error::Temporary(format!("writing a container's files: {error}")))?;
+        let spec = Any {
+            type_url: "types.containerd.io/opencontainers/runtime-spec/1/Spec".to_owned(),
+            value: spec.to_string().into_bytes(),
+        };
+        let record = Record {
+            id: self.id.clone(),
+            labels: HashMap::from([(TASK_LABEL.to_owned(), self.task.id.to_string())]),
+            image: image.name,
+            runtime: Some(RuntimeName { name: "io.containerd.runc.v2".to_owned(), options: None }),
+            spec: Some(spec),
+            snapshotter: SNAPSHOTTER.to_owned(),
+            snapshot_key: self.id.clone(),
+            ..Record::default()
+        };
+        let request = CreateContainerRequest { container: Some(record) };
+        or_exists(self.shared.client.containers().create(request).await).map_err(refusal("container"))?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Controller for Container {
+    async fn update(&self, _: &Task) -> Result<(), Error> {
+        // Only the wanted state of a task changes here, which is the agent's business.
+        Ok(())
+    }
+
+    async fn prepare(&self) -> Result<(), Error> {
+        refuse::check(&self.task)?;
+        // Boxed: the largest future of this room, held by every task.
+        Box::pin(self.make()).await
+    }
+
+    async fn start(&self) -> Result<(), Error> {
+        match self.process().await? {
+            Some((State::Running, _)) => return self.shared.logs.attach(&self.id, &self.run_folder(), &self.folder()),
+            // A start that a crash cut off: what it left is in the way.
+            Some(_) => self.clear().await?,
+            None => {}
+        }
+        if let Some(ended) = Ended::load(&self.folder()) {
+            return result(&ended);
+        }
+        self.attach().await?;
+        self.shared.logs.attach(&self.id, &self.run_folder(), &self.folder())?;
+        let pipe = |source| fifo(&self.run_folder(), source).display().to_string();
+        let terminal = self.task.spec.container_spec.as_ref().and_then(|spec| spec.tty).unwrap_or(false);
+        let request = CreateTaskRequest {
+            container_id: self.id.clone(),
+            rootfs: self.rootfs().await?,
+            stdout: pipe(Source::Stdout),
+            stderr: if terminal { String::new() } else { pipe(Source::Stderr) },
+            terminal,
+            ..CreateTaskRequest::default()
+        };
+        let started = async {
+            self.shared.client.tasks().create(request).await?;
+            let request = StartRequest { container_id: self.id.clone(), exec_id: String::new() };
+            self.shared.client.tasks().start(request).await.map(|_| ())
+        }
+        .await;
+        if let Err(status) = started {
+            if let Err(error) = self.clear().await {
+                tracing::debug!(%error, "after a start that failed");
+            }
+            return Err(match status.code() {
+                Code::Unavailable => refusal("starting container failed")(status),
+                _ => Error::Fatal(format!("starting container failed: {}", short(status.message()))),
+            });
+        }
+        Ok(())
+    }
+
+    async fn wait(&self) -> Result<(), Error> {
+        if Ended::load(&self.folder()).is_none() && self.process().await?.is_some() {
+            self.shared.logs.attach(&self.id, &self.run_folder(), &self.folder())?;
+        }
+        match self.end().await {
+            Ok(ended) => result(&ended),
+            Err(Error::NotFound(_)) => {
+                // Whatever is left of its network is freed all the same.
+                self.clear().await?;
+                Err(Error::Fatal("the container is gone: it was ended from outside, or the board lost power".to_owned()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn shutdown(&self) -> Result<(), Error> {
+        match self.process().await? {
+            None => return self.clear().await,
+            Some((State::Running | State::Paused | State::Created, _)) => {
+                self.kill(self.signal(), false).await?;
+                if tokio::time::timeout(self.grace(), self.end()).await.is_err() {
+                    return self.terminate().await;
+                }
+            }
+            Some(_) => {}
+        }
+        self.end().await.map(|_| ())?;
+        self.clear().await
+    }
+
+    async fn terminate(&self) -> Result<(), Error> {
+        self.kill(9, true).await?;
+        match tokio::time::timeout(DEATH, self.end()).await {
+            Ok(Ok(_) | Err(Error::NotFound(_))) => self.clear().await,
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::Temporary("a killed process does not go away: waiting for the kernel".to_owned())),
+        }
+    }
+
+    async fn remove(&self) -> Result<(), Error> {
+        let mut errors = Vec::new();
+        let mut note = |outcome: Result<(), Error>| match outcome {
+            Ok(()) | Err(Error::NotFound(_)) => {}
+            Err(error) => errors.push(error.to_string()),
+        };
+        if self.process().await?.is_some() {
+            note(self.terminate().await);
+        }
+        note(self.clear().await);
+        let request = DeleteContainerRequest { id: self.id.clone() };
+        let deleted = or_gone(self.shared.client.containers().delete(request).await);
+        note(deleted.map(|_| ()).map_err(refusal("removing")));
+        let request = RemoveSnapshotRequest { snapshotter: SNAPSHOTTER.to_owned(), key: self.id.clone() };
+        let removed = or_gone(self.shared.client.snapshots().remove(request).await);
+        note(removed.map(|_| ()).map_err(refusal("removing")));
+        for folder in [self.run_folder(), self.folder()] {
+            match std::fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => errors.push(error.to_string()),
+                _ => {}
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Error::Temporary(errors.join("; "))) }
+    }
+
+    async fn observe(&self) -> Result<Observation, Error> {
+        let ended = Ended::load(&self.folder());
+        let process = self.process().await?;
+        let ports = self.host_ports();
+        let shown = |port: HostPort| PortConfig {
+            protocol: Some(port.protocol),
+            target_port: port.target,
+            published_port: Some(port.published),
+            publish_mode: Some(PublishMode::Host),
+            name: None,
+        };
+        let running = matches!(process, Some((State::Running, _)));
+        Ok(Observation {
+            container: Some(ContainerStatus {
+                container_id: Some(self.id.clone()),
+                pid: process.map_or(0, |(_, pid)| pid.into()),
+                exit_code: ended.as_ref().map_or(0, |ended| ended.exit_code),
+            }),
+            running,
+            started: running || ended.is_some(),
+            ports: Some(PortStatus { ports: Some(ports.into_iter().map(shown).collect()) }).filter(|_| running),
+        })
+    }
+}
+
+fn result(ended: &Ended) -> Result<(), Error> {
+    match ended.exit_code {
+        0 => Ok(()),
+        code => Err(Error::Exit { code, reason: ended.out_of_memory.then(|| "out of memory".to_owned()) }),
+    }
+}
+
+/// The part of runc's message that tells what is wrong.
+fn short(message: &str) -> String {
+    let at = message.find("exec: ").or_else(|| message.rfind("runc create failed: ")).unwrap_or(0);
+    message[at..].trim_end_matches(": unknown").to_owned()
+}
+
+/// A signal's number: `SIGTERM`, `TERM` or `15`.
+fn number_of(name: &str) -> Option<u32> {
+    let name = name.trim().to_uppercase();
+    if let Ok(number) = name.parse() {
+        return Some(number).filter(|number| (1..=64).contains(number));
+    }
+    let full = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
+    full.parse::<nix::sys::signal::Signal>().ok().and_then(|signal| u32::try_from(signal as i32).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_by_name_and_number() {
+        assert_eq!(number_of("SIGTERM"), Some(15));
+        assert_eq!(number_of("quit"), Some(3));
+        assert_eq!(number_of("9"), Some(9));
+        assert_eq!(number_of(""), None);
+        assert_eq!(number_of("SIGNONSENSE"), None);
+    }
+
+    #[test]
+    fn runcs_message_is_made_short() {
+        let long = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container \
+                    process: exec: \"nosuch\": executable file not found in $PATH: unknown";
+        assert_eq!(short(long), "exec: \"nosuch\": executable file not found in $PATH");
+        assert_eq!(short("something else"), "something else");
+    }
+
+    #[test]
+    fn an_id_is_64_hexadecimal_digits() {
+        let id = id_of(&"t".into());
+        assert_eq!(id.len(), 64);
+        assert_eq!(id, id_of(&"t".into()));
+    }
+}

@@ -1,0 +1,135 @@
+//! All containers of this board.
+
+use crate::client::Client;
+use crate::config::Config;
+use crate::container::{Container, TASK_LABEL, id_of};
+use crate::image::{Puller, Reference, Registry};
+use crate::logs::Logs;
+use crate::spec::{Board, Clamp};
+use crate::{engine, facts};
+use async_trait::async_trait;
+use containerd_client::services::v1::ListContainersRequest;
+use exec::{Controller, Error, Executor, LogStream, LogWish, Networking};
+use model::{NodeDescription, Platform, Task, TaskId};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// All containers of this board. Cheap to clone.
+#[derive(Clone)]
+pub struct Runtime {
+    shared: Arc<Shared>,
+}
+
+/// What containers share.
+pub(crate) struct Shared {
+    pub client: Client,
+    pub puller: Puller,
+    pub registry: Registry,
+    pub network: Arc<dyn Networking>,
+    pub logs: Logs,
+    pub config: Config,
+    pub board: Board,
+    pub clamp: Clamp,
+}
+
+impl Shared {
+    /// What lasts of a container.
+    pub fn folder(&self, id: &str) -> PathBuf {
+        self.config.state_dir.join("containers").join(id)
+    }
+}
+
+/// Why there is no runtime.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// containerd.
+    #[error("{0}")]
+    Containerd(String),
+    /// The registry client's settings.
+    #[error("registries: {0}")]
+    Registry(String),
+}
+
+/// An image as a registry has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// Media type of its manifest or index.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: String,
+    /// Size of its manifest or index, in bytes.
+    pub size: u64,
+    /// Where it runs.
+    pub platforms: Vec<Platform>,
+}
+
+impl Runtime {
+    /// Connects to containerd, or starts our own.
+    ///
+    /// # Errors
+    /// [`OpenError`]
+    pub async fn open(config: Config, network: Arc<dyn Networking>) -> Result<Self, OpenError> {
+        let registry = Registry::new(&config).map_err(OpenError::Registry)?;
+        let client = Client::new(engine::connect(&config).await.map_err(OpenError::Containerd)?);
+        let platform = facts::platform();
+        let (os, architecture) = (platform.os.clone().unwrap_or_default(), platform.architecture.clone().unwrap_or_default());
+        let shared = Shared {
+            puller: Puller::new(client.clone(), registry.clone(), platform),
+            client,
+            registry,
+            network,
+            logs: Logs::default(),
+            board: Board { hostname: config.hostname.clone(), os, architecture },
+            clamp: facts::clamp(),
+            config,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Asks the registry which image a name means now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none; [`Error::Temporary`] if the registry can't be asked.
+    pub async fn resolve(&self, name: &str) -> Result<Resolved, Error> {
+        let reference = Reference::parse(name).map_err(Error::Fatal)?;
+        crate::image::resolve(&self.shared.registry, &reference).await
+    }
+}
+
+#[async_trait]
+impl Executor for Runtime {
+    async fn describe(&self) -> Result<NodeDescription, Error> {
+        Ok(facts::describe(&self.shared.config))
+    }
+
+    fn controller(&self, task: &Task) -> Arc<dyn Controller> {
+        Arc::new(Container::new(self.shared.clone(), task.clone()))
+    }
+
+    async fn leftovers(&self) -> Result<Vec<TaskId>, Error> {
+        let request = ListContainersRequest { filters: Vec::new() };
+        let answer = self.shared.client.containers().list(request).await;
+        let listed = answer.map_err(crate::client::refusal("containers"))?.into_inner().containers;
+        let mut found: Vec<TaskId> = listed
+            .into_iter()
+            .filter_map(|record| record.labels.get(TASK_LABEL).map(|task| task.as_str().into()))
+            .collect();
+        found.extend(self.shared.network.attached().await);
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
+    async fn remove_leftover(&self, task: &TaskId) -> Result<(), Error> {
+        let task = Task { id: task.clone(), ..Task::default() };
+        Container::new(self.shared.clone(), task).remove().await
+    }
+
+    async fn logs(&self, wish: LogWish) -> Result<LogStream, Error> {
+        let containers = wish.tasks.iter().map(|task| {
+            let id = id_of(task);
+            (task.clone(), id.clone(), self.shared.folder(&id))
+        });
+        Ok(self.shared.logs.read(wish.clone(), containers.collect()))
+    }
+}

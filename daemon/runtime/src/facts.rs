@@ -1,0 +1,56 @@
+//! What this board is and has.
+
+use crate::config::Config;
+use crate::spec::Clamp;
+use model::{EngineDescription, NodeDescription, Platform, PluginDescription, Resources};
+use nix::sys::resource::{Resource, getrlimit};
+
+/// What this board is and has.
+pub(crate) fn describe(config: &Config) -> NodeDescription {
+    let memory = nix::sys::sysinfo::sysinfo().ok().and_then(|info| i64::try_from(info.ram_total()).ok());
+    let cpus = std::thread::available_parallelism().ok().and_then(|count| i64::try_from(count.get()).ok());
+    let plugin = |kind: &str, name: &str| PluginDescription { kind: kind.to_owned(), name: name.to_owned() };
+    NodeDescription {
+        hostname: config.hostname.clone(),
+        platform: platform(),
+        resources: Resources {
+            nano_cpus: cpus.map(|count| count * 1_000_000_000),
+            memory_bytes: memory,
+            generic_resources: None,
+        },
+        engine: EngineDescription {
+            engine_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            labels: Some(config.labels.clone()).filter(|labels| !labels.is_empty()),
+            plugins: Some(vec![
+                plugin("Log", "json-file"),
+                plugin("Network", "bridge"),
+                plugin("Network", "host"),
+                plugin("Volume", "local"),
+            ]),
+        },
+        tls_info: None,
+    }
+}
+
+/// Architecture in the kernel's words, with the variant of an ARM.
+pub(crate) fn platform() -> Platform {
+    let machine = nix::sys::utsname::uname().map(|name| name.machine().to_string_lossy().into_owned()).unwrap_or_default();
+    let variant = match machine.as_str() {
+        "armv6l" => Some("v6"),
+        "armv7l" | "armv8l" => Some("v7"),
+        "aarch64" => Some("v8"),
+        _ => None,
+    };
+    Platform { architecture: Some(machine), os: Some("linux".to_owned()), variant: variant.map(str::to_owned) }
+}
+
+/// What this process may give to containers: runc fails on more, where CAP_SYS_RESOURCE is missing.
+pub(crate) fn clamp() -> Clamp {
+    let hard = |resource| getrlimit(resource).ok().map(|(_, hard)| hard);
+    let own = std::fs::read_to_string("/proc/self/oom_score_adj").ok();
+    Clamp {
+        nofile: hard(Resource::RLIMIT_NOFILE),
+        nproc: hard(Resource::RLIMIT_NPROC),
+        oom_score_adj: own.and_then(|text| text.trim().parse().ok()).unwrap_or(0),
+    }
+}

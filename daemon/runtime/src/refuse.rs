@@ -1,0 +1,41 @@
+//! What a task may ask for that can't be done here: said in words, never left out in silence.
+
+use exec::Error;
+use model::Task;
+
+/// Checks a task before anything is made for it.
+///
+/// # Errors
+/// [`Error::Fatal`] with what can't be done.
+pub(crate) fn check(task: &Task) -> Result<(), Error> {
+    let refuse = |what: &str| Err(Error::Fatal(format!("{what} can't be done on this board yet")));
+    let Some(container) = &task.spec.container_spec else { return refuse("a task without a container") };
+    if container.secrets.iter().flatten().next().is_some() || container.configs.iter().flatten().next().is_some() {
+        return refuse("giving secrets or configs to a container");
+    }
+    let test = container.healthcheck.iter().flat_map(|check| check.test.iter().flatten()).next();
+    if test.is_some_and(|word| word != "NONE") {
+        return refuse("checking a container's health");
+    }
+    if container.init == Some(true) {
+        return refuse("running an init process in front of a container");
+    }
+    let privileges = container.privileges.clone().unwrap_or_default();
+    if privileges.credential_spec.is_some() {
+        return refuse("a credential spec (of Windows)");
+    }
+    if privileges.selinux_context.is_some_and(|selinux| selinux.disable != Some(true)) {
+        return refuse("an SELinux context");
+    }
+    if privileges.seccomp.and_then(|seccomp| seccomp.mode).is_some_and(|mode| mode == "custom") {
+        return refuse("a seccomp profile of one's own");
+    }
+    let driver = task.spec.log_driver.clone().unwrap_or_default();
+    if !matches!(driver.name.as_deref().unwrap_or_default(), "" | "json-file" | "local") {
+        return refuse("a log driver other than json-file");
+    }
+    if driver.options.is_some_and(|options| !options.is_empty()) {
+        return refuse("log options (logs are rotated at 10 MB, three files are kept)");
+    }
+    Ok(())
+}

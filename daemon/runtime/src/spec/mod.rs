@@ -1,0 +1,227 @@
+//! The OCI runtime spec of a container: a pure function of image, task, network and board.
+
+mod defaults;
+mod limits;
+mod mounts;
+mod seccomp;
+mod templates;
+
+use crate::image::ImageConfig;
+use crate::users::User;
+use exec::{Attached, Error};
+use model::{ContainerSpec, Task};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+pub(crate) use mounts::folders;
+pub(crate) use templates::{Board, fill};
+
+/// All that a container's spec is made of.
+pub(crate) struct Parts<'a> {
+    pub task: &'a Task,
+    pub image: &'a ImageConfig,
+    pub user: User,
+    /// None on the board's own network.
+    pub network: Option<&'a Attached>,
+    pub board: &'a Board,
+    /// Where `hosts`, `hostname` and `resolv.conf` of this container are.
+    pub files: &'a Path,
+    /// Where volumes are.
+    pub volumes: &'a Path,
+    pub id: &'a str,
+    pub clamp: Clamp,
+}
+
+/// What this process may give: more would make runc fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Clamp {
+    /// Hard limit of open files, if it can't be raised.
+    pub nofile: Option<u64>,
+    /// Hard limit of processes, if it can't be raised.
+    pub nproc: Option<u64>,
+    /// Lowest `oom_score_adj`.
+    pub oom_score_adj: i64,
+}
+
+/// The spec, as JSON.
+///
+/// # Errors
+/// [`Error::Fatal`] for what can't be, in words.
+pub(crate) fn build(parts: &Parts<'_>) -> Result<Value, Error> {
+    let task = parts.task;
+    let default = ContainerSpec::default();
+    let container = task.spec.container_spec.as_ref().unwrap_or(&default);
+    let mut linux = json!({
+        "cgroupsPath": format!("/bramble/{}", parts.id),
+        "namespaces": namespaces(parts.network),
+        "maskedPaths": defaults::MASKED,
+        "readonlyPaths": defaults::READ_ONLY,
+        "resources": limits::resources(task),
+        "seccomp": seccomp::profile(container, &capabilities(container)?),
+    });
+    if let Some(sysctls) = container.sysctls.as_ref().filter(|sysctls| !sysctls.is_empty()) {
+        linux["sysctl"] = json!(sysctls);
+    }
+    Ok(json!({
+        "ociVersion": "1.0.2",
+        "process": process(parts, container)?,
+        "root": { "path": "rootfs", "readonly": container.read_only.unwrap_or(false) },
+        "hostname": hostname(parts, container),
+        "mounts": mounts::mounts(parts, container)?,
+        "linux": linux,
+    }))
+}
+
+fn namespaces(network: Option<&Attached>) -> Value {
+    let mut namespaces = vec![json!({ "type": "mount" }), json!({ "type": "pid" }), json!({ "type": "ipc" }), json!({ "type": "uts" })];
+    if let Some(attached) = network {
+        namespaces.push(json!({ "type": "network", "path": attached.namespace }));
+    }
+    namespaces.into()
+}
+
+/// The name that a container has inside: the user's, or the beginning of its id; the board's on the board's network.
+pub(crate) fn hostname(parts: &Parts<'_>, container: &ContainerSpec) -> String {
+    match container.hostname.as_deref().filter(|name| !name.is_empty()) {
+        Some(name) => fill(name, parts.task, parts.board),
+        None if parts.network.is_none() => parts.board.hostname.clone(),
+        None => parts.id.chars().take(12).collect(),
+    }
+}
+
+fn process(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Value, Error> {
+    let args = arguments(parts.image, container);
+    if args.is_empty() {
+        return Err(Error::Fatal("no command specified: neither the image nor the service names one".to_owned()));
+    }
+    let directory = container.dir.as_deref().or(parts.image.config.working_dir.as_deref()).filter(|dir| !dir.is_empty());
+    let caps = capabilities(container)?;
+    let privileges = container.privileges.as_ref();
+    Ok(json!({
+        "terminal": container.tty.unwrap_or(false),
+        "user": { "uid": parts.user.uid, "gid": parts.user.gid, "additionalGids": parts.user.groups },
+        "args": args,
+        "env": environment(parts, container),
+        "cwd": directory.unwrap_or("/"),
+        "capabilities": { "bounding": caps, "effective": caps, "permitted": caps },
+        "rlimits": limits::rlimits(container, parts.clamp)?,
+        "noNewPrivileges": privileges.and_then(|privileges| privileges.no_new_privileges).unwrap_or(false),
+        "oomScoreAdj": container.oom_score_adj.unwrap_or(0).max(parts.clamp.oom_score_adj),
+    }))
+}
+
+/// Docker's rule: the service's command takes the entry point's place and drops the image's arguments.
+fn arguments(image: &ImageConfig, container: &ContainerSpec) -> Vec<String> {
+    let given = |list: &Option<Vec<String>>| list.clone().filter(|list| !list.is_empty());
+    let (command, args) = (given(&container.command), given(&container.args));
+    let replaced = command.is_some();
+    let mut all = command.or_else(|| image.config.entrypoint.clone()).unwrap_or_default();
+    all.extend(args.unwrap_or_else(|| if replaced { Vec::new() } else { image.config.cmd.clone().unwrap_or_default() }));
+    all
+}
+
+fn environment(parts: &Parts<'_>, container: &ContainerSpec) -> Vec<String> {
+    let mut env: Vec<(String, String)> = vec![
+        ("PATH".to_owned(), defaults::PATH.to_owned()),
+        ("HOSTNAME".to_owned(), hostname(parts, container)),
+    ];
+    if container.tty.unwrap_or(false) {
+        env.push(("TERM".to_owned(), "xterm".to_owned()));
+    }
+    let mut set = |line: &str| {
+        let (name, value) = match line.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (line, None),
+        };
+        env.retain(|(known, _)| known != name);
+        // A name alone takes away what the image sets.
+        if let Some(value) = value {
+            env.push((name.to_owned(), value.to_owned()));
+        }
+    };
+    parts.image.config.env.iter().flatten().for_each(|line| set(line));
+    container.env.iter().flatten().for_each(|line| set(&fill(line, parts.task, parts.board)));
+    if let Some(home) = parts.user.home.clone().filter(|_| !env.iter().any(|(name, _)| name == "HOME")) {
+        env.push(("HOME".to_owned(), home));
+    }
+    env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// Docker's default capabilities, with those that the service adds and without those that it drops.
+fn capabilities(container: &ContainerSpec) -> Result<Vec<String>, Error> {
+    let full = |name: &String| {
+        let name = name.to_uppercase();
+        if name == "ALL" || name.starts_with("CAP_") { name } else { format!("CAP_{name}") }
+    };
+    let added: Vec<String> = container.capability_add.iter().flatten().map(full).collect();
+    let dropped: Vec<String> = container.capability_drop.iter().flatten().map(full).collect();
+    for name in added.iter().chain(&dropped) {
+        if name != "ALL" && !defaults::ALL_CAPABILITIES.contains(&name.as_str()) {
+            return Err(Error::Fatal(format!("there is no capability {name}")));
+        }
+    }
+    let all = |names: &[String]| names.iter().any(|name| name == "ALL");
+    let mut caps: Vec<String> = match (all(&added), all(&dropped)) {
+        (true, _) => defaults::ALL_CAPABILITIES.map(str::to_owned).into(),
+        (false, true) => Vec::new(),
+        (false, false) => defaults::CAPABILITIES.map(str::to_owned).into(),
+    };
+    caps.retain(|name| !dropped.contains(name));
+    caps.extend(added.into_iter().filter(|name| name != "ALL"));
+    caps.sort();
+    caps.dedup();
+    Ok(caps)
+}
+
+/// Lines of the container's `/etc/hosts`.
+pub(crate) fn hosts(parts: &Parts<'_>, container: &ContainerSpec) -> String {
+    let mut text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
+    // A service writes `address name`; `docker run` would write `name:address`.
+    for line in container.hosts.iter().flatten() {
+        let mut words = line.split_whitespace();
+        if let (Some(address), names) = (words.next(), words.collect::<Vec<_>>().join(" ")) {
+            text.push_str(&format!("{address}\t{names}\n"));
+        }
+    }
+    if let Some(attached) = parts.network {
+        text.push_str(&format!("{}\t{}\n", attached.address, hostname(parts, container)));
+    }
+    text
+}
+
+/// Lines of the container's `/etc/resolv.conf`: what the service says, else the board's own.
+pub(crate) fn resolv_conf(container: &ContainerSpec, boards: &str) -> String {
+    let default = model::DnsConfig::default();
+    let dns = container.dns_config.as_ref().unwrap_or(&default);
+    let (servers, search, options) = (dns.nameservers.iter().flatten(), &dns.search, &dns.options);
+    let servers: Vec<_> = servers.map(|server| format!("nameserver {server}")).collect();
+    let mut lines: Vec<String> = boards
+        .lines()
+        .filter(|line| match line.split_whitespace().next() {
+            Some("nameserver") => {
+                // A resolver on the board's loopback can't be reached from inside.
+                servers.is_empty() && !line.contains(" 127.") && !line.contains(" ::1")
+            }
+            Some("search" | "domain") => search.is_none(),
+            Some("options") => options.is_none(),
+            _ => false,
+        })
+        .map(str::to_owned)
+        .collect();
+    lines.extend(servers);
+    lines.extend(search.iter().filter(|list| !list.is_empty()).map(|list| format!("search {}", list.join(" "))));
+    lines.extend(options.iter().filter(|list| !list.is_empty()).map(|list| format!("options {}", list.join(" "))));
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// A path below `root`, whatever `path` says: no way out by `..`.
+pub(crate) fn below(root: &Path, path: &str) -> PathBuf {
+    let inside = Path::new(path).components().filter_map(|component| match component {
+        std::path::Component::Normal(part) => Some(part),
+        _ => None,
+    });
+    root.join(inside.collect::<PathBuf>())
+}
+
+#[cfg(test)]
+mod tests;
