@@ -115,6 +115,9 @@ impl api::Backend for Backend {
     }
 
     async fn init(&self, request: InitRequest) -> Result<String, Error> {
+        if request.force_new_cluster {
+            return Err(Error::Unimplemented("starting a cluster again from one manager is not built yet".to_owned()));
+        }
         let mut spec = request.spec;
         if request.auto_lock_managers {
             spec.encryption_config.auto_lock_managers = Some(true);
@@ -127,7 +130,6 @@ impl api::Backend for Backend {
             subnet_size: request.subnet_size,
             data_path_port: request.data_path_port,
             availability: request.availability,
-            force_new_cluster: request.force_new_cluster,
         };
         self.tell(|done| Command::Init(init, done)).await
     }

@@ -108,11 +108,6 @@ async fn outside(
 }
 
 async fn found_by_hand(node: &Arc<Node>, executor: &Arc<dyn Executor>, init: Init) -> Result<Store, Trouble> {
-    if init.force_new_cluster {
-        return Err(Trouble::Standing(
-            "there is no cluster here to start again from: --force-new-cluster is for a manager".to_owned(),
-        ));
-    }
     let founding = Founding {
         name: "default".to_owned(),
         join_key: None,

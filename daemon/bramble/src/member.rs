@@ -91,7 +91,6 @@ async fn obey(node: &Arc<Node>, commands: &mut mpsc::Receiver<Command>) -> End {
     };
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Init(init, done) if init.force_new_cluster => drop(done.send(force_new_cluster(node).await)),
             Command::Init(_, done) => drop(done.send(Err(already()))),
             Command::Join(_, done) => drop(done.send(Err(already()))),
             Command::Leave { force, done } => match may_leave(node, force).await {
@@ -104,14 +103,6 @@ async fn obey(node: &Arc<Node>, commands: &mut mpsc::Receiver<Command>) -> End {
         }
     }
     End::Shutdown
-}
-
-async fn force_new_cluster(node: &Node) -> Result<String, Trouble> {
-    let Some(store) = node.store() else {
-        return Err(Trouble::Standing("only a manager can start the cluster again".to_owned()));
-    };
-    store.force_new_cluster().await.map_err(|error| Trouble::Failed(error.to_string()))?;
-    Ok(node.identity.borrow().node_id().to_owned())
 }
 
 /// A worker may always go. A manager goes by force, and is let out of the quorum first if that can be done.

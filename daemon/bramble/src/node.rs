@@ -85,8 +85,6 @@ pub struct Init {
     pub data_path_port: u32,
     /// Whether tasks may run here.
     pub availability: Availability,
-    /// Start again from this board's store alone.
-    pub force_new_cluster: bool,
 }
 
 /// `docker swarm join`

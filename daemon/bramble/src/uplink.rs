@@ -38,7 +38,7 @@ impl Links {
         if let Some(store) = node.store() {
             let standing = store.standing().borrow().clone();
             let leader = standing.members.iter().find(|member| Some(&member.node) == standing.leader.as_ref());
-            found.extend(leader.and_then(|leader| leader.address.parse().ok()));
+            found.extend(leader.and_then(|leader| leader.address.parse::<SocketAddr>().ok()));
         }
         found.extend(node.orders.borrow().managers.iter().filter_map(|manager| manager.address.parse::<SocketAddr>().ok()));
         found.extend(node.kept.borrow().managers.iter().map(|(_, address)| *address));

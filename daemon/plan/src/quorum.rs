@@ -35,8 +35,7 @@ pub(crate) fn apply(draft: &mut Draft<'_>) {
         // Without a quorum nothing could be committed, and what is seen here may be one side of a cut.
         return;
     }
-    let lost = |node: &Node| is_lost(draft, node);
-    let good = managers.iter().filter(|node| !lost(node)).count();
+    let good = managers.iter().filter(|node| !is_lost(draft, node)).count();
     let mut candidates: Vec<&Arc<Node>> = boards.iter().filter(|node| is_candidate(node)).collect();
     candidates.sort_by_key(|node| (ready_since(draft, node), node.id.clone()));
     let mut promoted = wanted.saturating_sub(good).min(candidates.len());
@@ -144,4 +143,24 @@ fn ready_since(draft: &Draft<'_>, node: &Node) -> (Reverse<bool>, Timestamp) {
 /// True if the board has been down for long enough not to be waited for.
 fn is_lost(draft: &Draft<'_>, node: &Node) -> bool {
     node.status.state == NodeState::Down && after(since(draft, &node.id), LOST_AFTER) <= draft.now
+}
+
+/// Roles need no chance: only new tasks do, and none are made here.
+struct NoChance;
+
+impl rand::TryRng for NoChance {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(0)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(0)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        bytes.fill(0);
+        Ok(())
+    }
 }
