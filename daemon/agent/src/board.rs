@@ -177,7 +177,8 @@ impl Board {
         let inner = self.inner.clone();
         let stopping = inner.stopping.clone();
         let span = tracing::info_span!("task", id = %task.id, service = %task.origin.service_name);
-        let driver = drive::drive(inner.clone(), task, wishes, revive);
+        // Boxed: it holds a task and a step's future.
+        let driver = Box::pin(drive::drive(inner.clone(), task, wishes, revive));
         let driver = async move { stopping.run_until_cancelled(driver).await };
         self.inner
             .drivers
@@ -220,10 +221,8 @@ impl Inner {
             moved && task.status.state >= TaskState::Running
         };
         self.touch();
-        if worth_keeping {
-            if let Err(error) = self.write(vec![Note::Put(Box::new(task.clone()))]).await {
-                tracing::error!(%error, "status not kept");
-            }
+        if worth_keeping && let Err(error) = self.write(vec![Note::Put(Box::new(task.clone()))]).await {
+            tracing::error!(%error, "status not kept");
         }
     }
 

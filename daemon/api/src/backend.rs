@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use model::{
-    Availability, Cluster, ClusterSpec, Node, NodeDescription, NodeId, NodeSpec, Platform, Service, ServiceId, ServiceSpec,
-    Task, TaskId, Timestamp, Version,
+    Availability, Cluster, ClusterSpec, Node, NodeDescription, NodeId, NodeSpec, Platform, Service,
+    ServiceId, ServiceSpec, Task, TaskId, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -229,7 +229,12 @@ pub trait Backend: Send + Sync + 'static {
     /// Makes a service.
     async fn create_service(&self, spec: ServiceSpec) -> Result<ServiceId, Error>;
     /// Changes a service; `spec` absent: back to the previous one.
-    async fn update_service(&self, id: &ServiceId, version: Version, spec: Option<ServiceSpec>) -> Result<(), Error>;
+    async fn update_service(
+        &self,
+        id: &ServiceId,
+        version: Version,
+        spec: Option<ServiceSpec>,
+    ) -> Result<(), Error>;
     /// Removes a service.
     async fn remove_service(&self, id: &ServiceId) -> Result<(), Error>;
     /// All tasks with their newest statuses, of one service or of all.

@@ -14,12 +14,20 @@ pub(crate) const MAX_BODY: usize = 4 << 20;
 /// # Errors
 /// 413 if it is too large, before it is read where its length is announced.
 pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
-    let too_large = || Error::TooLarge(format!("the request's body is too large: at most {MAX_BODY} bytes"));
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let too_large = || {
+        Error::TooLarge(format!(
+            "the request's body is too large: at most {MAX_BODY} bytes"
+        ))
+    };
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(too_large());
     }
-    axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| too_large())
+    axum::body::to_bytes(body, MAX_BODY)
+        .await
+        .map_err(|_| too_large())
 }
 
 /// JSON in a body.
@@ -28,7 +36,9 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error
 /// 400 with what is wrong and where.
 pub(crate) fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error> {
     if body.is_empty() {
-        return Err(Error::Invalid("invalid JSON: got EOF while reading request body".to_owned()));
+        return Err(Error::Invalid(
+            "invalid JSON: got EOF while reading request body".to_owned(),
+        ));
     }
     serde_json::from_slice(body).map_err(|error| Error::Invalid(format!("invalid JSON: {error}")))
 }

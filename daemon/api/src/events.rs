@@ -14,7 +14,22 @@ use serde_json::json;
 /// `GET /events`. What happened before the call is not kept, so `since` shows nothing older.
 pub(crate) async fn follow(State(front): State<Front>, uri: Uri) -> Result<Response, Error> {
     let query = query(&uri);
-    let known = ["type", "event", "service", "node", "secret", "config", "network", "scope", "label", "container", "image", "volume", "daemon", "plugin"];
+    let known = [
+        "type",
+        "event",
+        "service",
+        "node",
+        "secret",
+        "config",
+        "network",
+        "scope",
+        "label",
+        "container",
+        "image",
+        "volume",
+        "daemon",
+        "plugin",
+    ];
     let filters = Filters::read(&query, &known)?;
     query.time("since")?;
     let until = query.time("until")?;
@@ -37,18 +52,23 @@ pub(crate) async fn follow(State(front): State<Front>, uri: Uri) -> Result<Respo
         }
     };
     let mut response = stream(Box::pin(pieces.take_until(end.boxed()))).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }
 
 fn shown(event: &Event, filters: &Filters) -> bool {
-    let named = |wanted: &str| event.id == wanted || event.attributes.get("name").is_some_and(|name| name == wanted);
+    let named =
+        |wanted: &str| event.id == wanted || event.attributes.get("name").is_some_and(|name| name == wanted);
     filters.any("type", |kind| kind == event.kind)
         && filters.any("event", |action| action == event.action)
         && filters.any("scope", |scope| scope == "swarm")
         && ["service", "node", "secret", "config", "network"]
             .iter()
-            .all(|kind| filters.values(kind).next().is_none() || (*kind == event.kind && filters.any(kind, named)))
+            .all(|kind| {
+                filters.values(kind).next().is_none() || (*kind == event.kind && filters.any(kind, named))
+            })
 }
 
 fn render(event: &Event) -> Bytes {

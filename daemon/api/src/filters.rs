@@ -22,16 +22,22 @@ impl Filters {
     /// # Errors
     /// 400 for what is not a filter, or one that is not known.
     pub fn read(query: &Query, known: &[&str]) -> Result<Self, Error> {
-        let Some(text) = query.text("filters") else { return Ok(Self::default()) };
-        let read: BTreeMap<String, Values> =
-            serde_json::from_str(text).map_err(|error| Error::Invalid(format!("invalid filters: {error}")))?;
+        let Some(text) = query.text("filters") else {
+            return Ok(Self::default());
+        };
+        let read: BTreeMap<String, Values> = serde_json::from_str(text)
+            .map_err(|error| Error::Invalid(format!("invalid filters: {error}")))?;
         let mut filters = BTreeMap::new();
         for (key, values) in read {
             if !known.contains(&key.as_str()) {
                 return Err(Error::Invalid(format!("invalid filter '{key}'")));
             }
             let values = match values {
-                Values::Map(map) => map.into_iter().filter(|(_, set)| *set).map(|(value, _)| value).collect(),
+                Values::Map(map) => map
+                    .into_iter()
+                    .filter(|(_, set)| *set)
+                    .map(|(value, _)| value)
+                    .collect(),
                 Values::List(list) => list.into_iter().collect(),
             };
             filters.insert(key, values);
@@ -41,7 +47,9 @@ impl Filters {
 
     /// True if there is no such filter, or one of its values fits.
     pub fn any(&self, key: &str, fits: impl Fn(&str) -> bool) -> bool {
-        self.0.get(key).is_none_or(|values| values.is_empty() || values.iter().any(|value| fits(value)))
+        self.0
+            .get(key)
+            .is_none_or(|values| values.is_empty() || values.iter().any(|value| fits(value)))
     }
 
     /// True if all values (`name` or `name=value`) are among the labels.
@@ -65,7 +73,9 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Filters, Error> {
-        let query = form_urlencoded::Serializer::new(String::new()).append_pair("filters", text).finish();
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("filters", text)
+            .finish();
         Filters::read(&Query::read(Some(&query)), &["name", "label"])
     }
 
@@ -79,7 +89,10 @@ mod tests {
 
     #[test]
     fn unknown_and_broken_filters_are_refused() {
-        assert_eq!(read(r#"{"nam":{"web":true}}"#).unwrap_err().to_string(), "invalid filter 'nam'");
+        assert_eq!(
+            read(r#"{"nam":{"web":true}}"#).unwrap_err().to_string(),
+            "invalid filter 'nam'"
+        );
         for text in ["[", "3", r#"{"name":3}"#, r#"{"name":{"web":3}}"#] {
             assert!(matches!(read(text), Err(Error::Invalid(_))), "{text}");
         }

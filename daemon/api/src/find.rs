@@ -62,12 +62,17 @@ pub(crate) fn find<T: Named>(all: Vec<T>, wanted: &str) -> Result<T, Error> {
                 [] => return Err(Error::NotFound(format!("{} {wanted} not found", T::KIND))),
                 _ => {
                     let count = found.len();
-                    return Err(Error::Invalid(format!("{} {wanted} is ambiguous ({count} matches found)", T::KIND)));
+                    return Err(Error::Invalid(format!(
+                        "{} {wanted} is ambiguous ({count} matches found)",
+                        T::KIND
+                    )));
                 }
             }
         }
     };
-    all.into_iter().nth(at).ok_or_else(|| Error::NotFound(format!("{} {wanted} not found", T::KIND)))
+    all.into_iter()
+        .nth(at)
+        .ok_or_else(|| Error::NotFound(format!("{} {wanted} not found", T::KIND)))
 }
 
 #[cfg(test)]
@@ -77,7 +82,10 @@ mod tests {
     fn services() -> Vec<Service> {
         [("abc1", "web"), ("abd2", "db"), ("web3", "abd")]
             .map(|(id, name)| {
-                let mut service = Service { id: id.into(), ..Service::default() };
+                let mut service = Service {
+                    id: id.into(),
+                    ..Service::default()
+                };
                 service.spec.name = name.into();
                 service
             })
@@ -91,7 +99,10 @@ mod tests {
         assert_eq!(found("web").unwrap(), "abc1");
         assert_eq!(found("abd").unwrap(), "web3");
         assert_eq!(found("abc").unwrap(), "abc1");
-        assert_eq!(found("ab").unwrap_err().to_string(), "service ab is ambiguous (2 matches found)");
+        assert_eq!(
+            found("ab").unwrap_err().to_string(),
+            "service ab is ambiguous (2 matches found)"
+        );
         assert_eq!(found("x").unwrap_err().to_string(), "service x not found");
         assert!(found("").is_err());
     }

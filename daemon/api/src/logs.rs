@@ -12,33 +12,61 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::StreamExt as _;
 
 /// `GET /services/{id}/logs`
-pub(crate) async fn of_service(State(front): State<Front>, Path(id): Path<String>, uri: Uri) -> Result<Response, Error> {
+pub(crate) async fn of_service(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Response, Error> {
     let wish = wish(&query(&uri))?;
     let service = find(front.backend.services().await?, &id)?;
-    let tty = service.spec.task_template.container_spec.as_ref().and_then(|spec| spec.tty).unwrap_or(false);
-    let wish = LogWish { service: Some(service.id), ..wish };
+    let tty = service
+        .spec
+        .task_template
+        .container_spec
+        .as_ref()
+        .and_then(|spec| spec.tty)
+        .unwrap_or(false);
+    let wish = LogWish {
+        service: Some(service.id),
+        ..wish
+    };
     answer(&front, wish, Format::read(&query(&uri), tty)).await
 }
 
 /// `GET /tasks/{id}/logs`
-pub(crate) async fn of_task(State(front): State<Front>, Path(id): Path<String>, uri: Uri) -> Result<Response, Error> {
+pub(crate) async fn of_task(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Response, Error> {
     let wish = wish(&query(&uri))?;
     let task = find(front.backend.tasks(None).await?, &id)?;
-    let tty = task.spec.container_spec.as_ref().and_then(|spec| spec.tty).unwrap_or(false);
-    let wish = LogWish { task: Some(task.id), ..wish };
+    let tty = task
+        .spec
+        .container_spec
+        .as_ref()
+        .and_then(|spec| spec.tty)
+        .unwrap_or(false);
+    let wish = LogWish {
+        task: Some(task.id),
+        ..wish
+    };
     answer(&front, wish, Format::read(&query(&uri), tty)).await
 }
 
 fn wish(query: &Query) -> Result<LogWish, Error> {
     let (stdout, stderr) = (query.flag("stdout"), query.flag("stderr"));
     if !stdout && !stderr {
-        return Err(Error::Invalid("Bad parameters: you must choose at least one stream".to_owned()));
+        return Err(Error::Invalid(
+            "Bad parameters: you must choose at least one stream".to_owned(),
+        ));
     }
     let tail = match query.text("tail") {
         None | Some("all") => None,
-        Some(text) => {
-            Some(text.parse().map_err(|_| Error::Invalid(format!("invalid tail '{text}': a number or all")))?)
-        }
+        Some(text) => Some(
+            text.parse()
+                .map_err(|_| Error::Invalid(format!("invalid tail '{text}': a number or all")))?,
+        ),
     };
     Ok(LogWish {
         stdout,
@@ -62,7 +90,11 @@ struct Format {
 
 impl Format {
     fn read(query: &Query, tty: bool) -> Self {
-        Self { timestamps: query.flag("timestamps"), details: query.flag("details"), raw: tty }
+        Self {
+            timestamps: query.flag("timestamps"),
+            details: query.flag("details"),
+            raw: tty,
+        }
     }
 
     fn write(self, line: &LogLine) -> Bytes {
@@ -90,13 +122,16 @@ impl Format {
 
 async fn answer(front: &Front, wish: LogWish, format: Format) -> Result<Response, Error> {
     let lines = front.backend.logs(wish).await?;
-    let pieces = lines.map(move |line| Ok(line.map_or_else(|error| trouble(&error, format), |line| format.write(&line))));
+    let pieces = lines
+        .map(move |line| Ok(line.map_or_else(|error| trouble(&error, format), |line| format.write(&line))));
     let mut response = stream(Box::pin(pieces)).into_response();
     let kind = match format.raw {
         true => "application/vnd.docker.raw-stream",
         false => "application/vnd.docker.multiplexed-stream",
     };
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     Ok(response)
 }
 
@@ -129,9 +164,17 @@ mod tests {
 
     #[test]
     fn a_line_is_framed_as_docker_does() {
-        let plain = Format { timestamps: false, details: false, raw: false };
+        let plain = Format {
+            timestamps: false,
+            details: false,
+            raw: false,
+        };
         assert_eq!(&plain.write(&line())[..], b"\x02\0\0\0\0\0\0\x06hello\n");
-        let all = Format { timestamps: true, details: true, raw: true };
+        let all = Format {
+            timestamps: true,
+            details: true,
+            raw: true,
+        };
         let text = String::from_utf8(all.write(&line()).to_vec()).unwrap();
         assert_eq!(
             text,

@@ -36,7 +36,9 @@ pub(crate) async fn inspect(Path(id): Path<String>) -> Result<Json<Value>, Error
 
 /// Making and changing networks.
 pub(crate) async fn not_built() -> Error {
-    Error::Unimplemented("overlay networks are not built yet: services can use the networks bridge and host".to_owned())
+    Error::Unimplemented(
+        "overlay networks are not built yet: services can use the networks bridge and host".to_owned(),
+    )
 }
 
 fn driver_of(name: &str) -> &str {

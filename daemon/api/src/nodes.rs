@@ -29,7 +29,14 @@ pub(crate) async fn list(State(front): State<Front>, uri: Uri) -> Result<Json<Ve
             && filters.any("role", |wanted| wanted == role)
             && filters.any("membership", |membership| membership == "accepted")
             && filters.labels("node.label", &node.spec.labels)
-            && filters.labels("label", node.description.engine.labels.as_ref().unwrap_or(&Default::default()))
+            && filters.labels(
+                "label",
+                node.description
+                    .engine
+                    .labels
+                    .as_ref()
+                    .unwrap_or(&Default::default()),
+            )
     });
     Ok(Json(nodes))
 }
@@ -40,7 +47,11 @@ pub(crate) async fn inspect(State(front): State<Front>, Path(id): Path<String>) 
 }
 
 /// `POST /nodes/{id}/update`
-pub(crate) async fn update(State(front): State<Front>, Path(id): Path<String>, request: Request) -> Result<(), Error> {
+pub(crate) async fn update(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<(), Error> {
     let (parts, body) = request.into_parts();
     let version = query(&parts.uri).version()?;
     let spec = body::json(&body::read(&parts.headers, body).await?)?;
@@ -49,7 +60,14 @@ pub(crate) async fn update(State(front): State<Front>, Path(id): Path<String>, r
 }
 
 /// `DELETE /nodes/{id}`
-pub(crate) async fn remove(State(front): State<Front>, Path(id): Path<String>, uri: Uri) -> Result<(), Error> {
+pub(crate) async fn remove(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<(), Error> {
     let node = find(front.backend.nodes().await?, &id)?;
-    front.backend.remove_node(&node.id, query(&uri).flag("force")).await
+    front
+        .backend
+        .remove_node(&node.id, query(&uri).flag("force"))
+        .await
 }

@@ -22,7 +22,11 @@ impl Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        (self.status(), Json(serde_json::json!({ "message": self.to_string() }))).into_response()
+        (
+            self.status(),
+            Json(serde_json::json!({ "message": self.to_string() })),
+        )
+            .into_response()
     }
 }
 

@@ -32,18 +32,37 @@ pub(crate) fn query(uri: &Uri) -> Query {
 
 /// The API. The version prefix is taken off and requests for the leader are passed on before a route is looked for.
 pub fn router(backend: Arc<dyn Backend>) -> Router {
-    let front = Front { backend, places: Arc::new(Semaphore::new(CONCURRENT)) };
+    let front = Front {
+        backend,
+        places: Arc::new(Semaphore::new(CONCURRENT)),
+    };
     let inside = cluster().layer(middleware::from_fn_with_state(front.clone(), pass_on));
     let routes = inside.merge(board()).fallback(refusals::no_such_page);
-    let mut routes = routes.method_not_allowed_fallback(refusals::no_such_page).with_state(front.clone());
-    for path in ["containers", "exec", "images", "build", "commit", "volumes", "plugins", "session", "grpc", "secrets", "configs"] {
+    let mut routes = routes
+        .method_not_allowed_fallback(refusals::no_such_page)
+        .with_state(front.clone());
+    for path in [
+        "containers",
+        "exec",
+        "images",
+        "build",
+        "commit",
+        "volumes",
+        "plugins",
+        "session",
+        "grpc",
+        "secrets",
+        "configs",
+    ] {
         routes = routes
             .route(&format!("/{path}"), any(refusals::not_built))
             .route(&format!("/{path}/{{*rest}}"), any(refusals::not_built));
     }
     let routes = routes.layer(middleware::from_fn_with_state(front, admit));
     // Outside of the routes, so that they are matched after the prefix is off.
-    Router::new().fallback_service(routes).layer(middleware::from_fn(strip))
+    Router::new()
+        .fallback_service(routes)
+        .layer(middleware::from_fn(strip))
 }
 
 /// What this board answers for itself.
@@ -94,7 +113,11 @@ fn cluster() -> Router<Front> {
 async fn strip(mut request: Request, next: Next) -> Response {
     match version::strip(request.uri().path()) {
         Ok(path) if path.len() != request.uri().path().len() => {
-            let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+            let query = request
+                .uri()
+                .query()
+                .map(|query| format!("?{query}"))
+                .unwrap_or_default();
             let path = if path.is_empty() { "/" } else { path };
             match format!("{path}{query}").parse() {
                 Ok(uri) => *request.uri_mut() = uri,
@@ -117,7 +140,10 @@ async fn admit(State(front): State<Front>, request: Request, next: Next) -> Resp
     headers.insert("api-version", HeaderValue::from_static("1.51"));
     headers.insert("ostype", HeaderValue::from_static("linux"));
     headers.insert("docker-experimental", HeaderValue::from_static("false"));
-    headers.insert(header::SERVER, HeaderValue::from_static(concat!("Bramble/", env!("CARGO_PKG_VERSION"), " (linux)")));
+    headers.insert(
+        header::SERVER,
+        HeaderValue::from_static(concat!("Bramble/", env!("CARGO_PKG_VERSION"), " (linux)")),
+    );
     response
 }
 
@@ -132,7 +158,11 @@ async fn pass_on(State(front): State<Front>, request: Request, next: Next) -> Re
                 Ok(body) => body,
                 Err(error) => return error.into_response(),
             };
-            match front.backend.forward(axum::http::Request::from_parts(parts, body)).await {
+            match front
+                .backend
+                .forward(axum::http::Request::from_parts(parts, body))
+                .await
+            {
                 Ok(answer) => answer.map(stream).into_response(),
                 Err(error) => error.into_response(),
             }
@@ -146,15 +176,20 @@ pub(crate) fn stream(stream: Stream<Bytes>) -> Body {
 }
 
 /// Answers a request that another manager has passed on.
-pub async fn answer(router: &Router, request: axum::http::Request<Bytes>) -> axum::http::Response<Stream<Bytes>> {
+pub async fn answer(
+    router: &Router,
+    request: axum::http::Request<Bytes>,
+) -> axum::http::Response<Stream<Bytes>> {
     let request = request.map(Body::from);
     let response = match tower::ServiceExt::oneshot(router.clone(), request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
     response.map(|body| {
-        let stream: Stream<Bytes> =
-            Box::pin(body.into_data_stream().map(|piece| piece.map_err(|error| error.to_string())));
+        let stream: Stream<Bytes> = Box::pin(
+            body.into_data_stream()
+                .map(|piece| piece.map_err(|error| error.to_string())),
+        );
         stream
     })
 }

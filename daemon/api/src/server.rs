@@ -27,7 +27,9 @@ pub async fn serve(listener: UnixListener, backend: Arc<dyn Backend>, shutdown: 
 async fn serve_router(listener: UnixListener, router: Router, shutdown: CancellationToken) {
     let (places, connections) = (Arc::new(Semaphore::new(CONNECTIONS)), TaskTracker::new());
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { break };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            break;
+        };
         let stream = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = listener.accept() => match accepted {

@@ -25,7 +25,10 @@ pub(crate) async fn list(State(front): State<Front>, uri: Uri) -> Result<Json<Ve
     if query.flag("status") {
         let tasks = front.backend.tasks(None).await?;
         for service in &mut services {
-            service.service_status = Some(status(service, tasks.iter().filter(|task| task.service_id == service.id)));
+            service.service_status = Some(status(
+                service,
+                tasks.iter().filter(|task| task.service_id == service.id),
+            ));
         }
     }
     Ok(Json(services))
@@ -33,7 +36,11 @@ pub(crate) async fn list(State(front): State<Front>, uri: Uri) -> Result<Json<Ve
 
 fn mode(service: &Service) -> &'static str {
     let mode = &service.spec.mode;
-    match (mode.global.is_some(), mode.replicated_job.is_some(), mode.global_job.is_some()) {
+    match (
+        mode.global.is_some(),
+        mode.replicated_job.is_some(),
+        mode.global_job.is_some(),
+    ) {
         (true, ..) => "global",
         (_, true, _) => "replicated-job",
         (.., true) => "global-job",
@@ -58,7 +65,10 @@ fn status<'a>(service: &Service, tasks: impl Iterator<Item = &'a Task>) -> Servi
         }
     }
     if let Some(job) = service.spec.mode.replicated_job {
-        let left = job.total_completions.unwrap_or(1).saturating_sub(status.completed_tasks);
+        let left = job
+            .total_completions
+            .unwrap_or(1)
+            .saturating_sub(status.completed_tasks);
         status.desired_tasks = left.min(job.max_concurrent.unwrap_or(1).max(1));
     } else if let Some(replicas) = service.spec.replicas() {
         status.desired_tasks = replicas;
@@ -117,7 +127,10 @@ fn with_defaults(mut spec: ServiceSpec) -> ServiceSpec {
         spec.update_config.get_or_insert_with(update);
         spec.rollback_config.get_or_insert_with(update);
     }
-    spec.endpoint_spec.get_or_insert_default().mode.get_or_insert_default();
+    spec.endpoint_spec
+        .get_or_insert_default()
+        .mode
+        .get_or_insert_default();
     spec
 }
 
@@ -136,7 +149,11 @@ pub(crate) async fn update(
         Some(other) => return Err(Error::Invalid(format!("unrecognized rollback option {other}"))),
     };
     let body = body::read(&parts.headers, body).await?;
-    let spec = if back { None } else { Some(body::json::<ServiceSpec>(&body)?) };
+    let spec = if back {
+        None
+    } else {
+        Some(body::json::<ServiceSpec>(&body)?)
+    };
     let service = find(front.backend.services().await?, &id)?;
     front.backend.update_service(&service.id, version, spec).await?;
     Ok(Json(json!({ "Warnings": null })))
@@ -153,7 +170,10 @@ mod tests {
     use super::*;
 
     fn task(desired: TaskState, state: TaskState) -> Task {
-        let mut task = Task { desired_state: desired, ..Task::default() };
+        let mut task = Task {
+            desired_state: desired,
+            ..Task::default()
+        };
         task.status.state = state;
         task
     }
@@ -169,7 +189,10 @@ mod tests {
         ];
         let counted = status(&service, tasks.iter());
         assert_eq!((counted.running_tasks, counted.desired_tasks), (1, 3));
-        service.spec.mode = model::ServiceMode { global: Some(model::Empty {}), ..Default::default() };
+        service.spec.mode = model::ServiceMode {
+            global: Some(model::Empty {}),
+            ..Default::default()
+        };
         assert_eq!(status(&service, tasks.iter()).desired_tasks, 2);
     }
 }

@@ -39,10 +39,15 @@ pub(crate) async fn update(State(front): State<Front>, request: Request) -> Resu
     let query = query(&parts.uri);
     let version = query.version()?;
     if query.flag("rotateManagerUnlockKey") {
-        return Err(Error::Unimplemented("locking managers (--autolock) is not built yet".to_owned()));
+        return Err(Error::Unimplemented(
+            "locking managers (--autolock) is not built yet".to_owned(),
+        ));
     }
     let spec = body::json(&body::read(&parts.headers, body).await?)?;
-    let rotate = Rotate { worker: query.flag("rotateWorkerToken"), manager: query.flag("rotateManagerToken") };
+    let rotate = Rotate {
+        worker: query.flag("rotateWorkerToken"),
+        manager: query.flag("rotateManagerToken"),
+    };
     front.backend.update_cluster(version, spec, rotate).await
 }
 

@@ -20,11 +20,21 @@ pub(crate) async fn ping(State(front): State<Front>, method: Method) -> Response
         ("active", false) => "active/worker".to_owned(),
         (state, _) => state.to_owned(),
     };
-    let mut response = if is_head(&method) { "".into_response() } else { "OK".into_response() };
+    let mut response = if is_head(&method) {
+        "".into_response()
+    } else {
+        "OK".into_response()
+    };
     let headers = response.headers_mut();
-    headers.insert("swarm", HeaderValue::from_str(&swarm).unwrap_or(HeaderValue::from_static("error")));
+    headers.insert(
+        "swarm",
+        HeaderValue::from_str(&swarm).unwrap_or(HeaderValue::from_static("error")),
+    );
     headers.insert("builder-version", HeaderValue::from_static("2"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, no-store, must-revalidate"),
+    );
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     response
 }
@@ -60,10 +70,17 @@ pub(crate) async fn info(State(front): State<Front>) -> Json<Value> {
     let description = &facts.description;
     let plugins = |kind: &str| -> Vec<&str> {
         let all = description.engine.plugins.iter().flatten();
-        all.filter(|plugin| plugin.kind == kind).map(|plugin| plugin.name.as_str()).collect()
+        all.filter(|plugin| plugin.kind == kind)
+            .map(|plugin| plugin.name.as_str())
+            .collect()
     };
-    let labels: Vec<String> =
-        description.engine.labels.iter().flatten().map(|(key, value)| format!("{key}={value}")).collect();
+    let labels: Vec<String> = description
+        .engine
+        .labels
+        .iter()
+        .flatten()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     Json(json!({
         "ID": facts.id,
         "Name": description.hostname,
@@ -101,8 +118,11 @@ pub(crate) async fn info(State(front): State<Front>) -> Json<Value> {
 }
 
 fn swarm(facts: &Facts) -> Value {
-    let managers: Vec<Value> =
-        facts.managers.iter().map(|(node, addr)| json!({ "NodeID": node, "Addr": addr })).collect();
+    let managers: Vec<Value> = facts
+        .managers
+        .iter()
+        .map(|(node, addr)| json!({ "NodeID": node, "Addr": addr }))
+        .collect();
     let mut swarm = json!({
         "NodeID": facts.node_id,
         "NodeAddr": facts.address,
@@ -130,8 +150,13 @@ pub(crate) async fn auth() -> Error {
 }
 
 /// `GET /distribution/NAME/json`
-pub(crate) async fn distribution(State(front): State<Front>, Path(rest): Path<String>) -> Result<Json<Value>, Error> {
-    let name = rest.strip_suffix("/json").ok_or_else(|| Error::NotFound("page not found".to_owned()))?;
+pub(crate) async fn distribution(
+    State(front): State<Front>,
+    Path(rest): Path<String>,
+) -> Result<Json<Value>, Error> {
+    let name = rest
+        .strip_suffix("/json")
+        .ok_or_else(|| Error::NotFound("page not found".to_owned()))?;
     let found = front.backend.resolve_image(name).await?;
     let platforms: Vec<Value> = found
         .platforms

@@ -11,7 +11,16 @@ use model::{Node, Service, Task, TaskState};
 
 /// `GET /tasks`
 pub(crate) async fn list(State(front): State<Front>, uri: Uri) -> Result<Json<Vec<Task>>, Error> {
-    let known = ["id", "name", "label", "service", "node", "desired-state", "_up-to-date", "runtime"];
+    let known = [
+        "id",
+        "name",
+        "label",
+        "service",
+        "node",
+        "desired-state",
+        "_up-to-date",
+        "runtime",
+    ];
     let filters = Filters::read(&query(&uri), &known)?;
     for state in filters.values("desired-state") {
         if !matches!(state, "running" | "shutdown" | "accepted") {
@@ -20,7 +29,10 @@ pub(crate) async fn list(State(front): State<Front>, uri: Uri) -> Result<Json<Ve
     }
     let (services, nodes) = (front.backend.services().await?, front.backend.nodes().await?);
     let mut tasks = front.backend.tasks(None).await?;
-    let world = World { services: &services, nodes: &nodes };
+    let world = World {
+        services: &services,
+        nodes: &nodes,
+    };
     tasks.retain(|task| world.shows(task, &filters));
     Ok(Json(tasks))
 }
@@ -33,7 +45,10 @@ struct World<'a> {
 impl World<'_> {
     fn shows(&self, task: &Task, filters: &Filters) -> bool {
         let service = self.services.iter().find(|service| service.id == task.service_id);
-        let node = self.nodes.iter().find(|node| Some(&node.id) == task.node_id.as_ref());
+        let node = self
+            .nodes
+            .iter()
+            .find(|node| Some(&node.id) == task.node_id.as_ref());
         let is_service = |wanted: &str| {
             task.service_id.as_str() == wanted
                 || service.is_some_and(|service| service.spec.name == wanted)
@@ -41,7 +56,10 @@ impl World<'_> {
         };
         let is_node = |wanted: &str| {
             node.is_some_and(|node| node.id.as_str() == wanted || node.description.hostname == wanted)
-                || task.node_id.as_ref().is_some_and(|id| !wanted.is_empty() && id.as_str().starts_with(wanted))
+                || task
+                    .node_id
+                    .as_ref()
+                    .is_some_and(|id| !wanted.is_empty() && id.as_str().starts_with(wanted))
         };
         let wanted = |state: &str| match state {
             "running" => task.desired_state <= TaskState::Running,
@@ -49,8 +67,14 @@ impl World<'_> {
             _ => task.desired_state == TaskState::Accepted,
         };
         let up_to_date = service.is_some_and(|service| {
-            service.spec_version == Some(task.origin.spec_version)
-                && service.job_status.as_ref().is_none_or(|job| Some(job.job_iteration) == task.job_iteration)
+            // A task of an older version whose template came back by a rollback is what the service wants.
+            let same = service.spec_version == Some(task.origin.spec_version)
+                || (task.spec == service.spec.task_template
+                    && task.origin.ports == service.endpoint.ports.clone().unwrap_or_default());
+            same && service
+                .job_status
+                .as_ref()
+                .is_none_or(|job| Some(job.job_iteration) == task.job_iteration)
         });
         filters.any("id", |id| task.id.as_str().starts_with(id))
             && filters.any("name", |name| task.name().starts_with(name))

@@ -17,11 +17,18 @@ pub(crate) fn text(version: (u32, u32)) -> String {
 /// # Errors
 /// 400 in Docker's words if the version is not spoken.
 pub(crate) fn strip(path: &str) -> Result<&str, Error> {
-    let Some((first, _)) = path.strip_prefix("/v").map(|rest| rest.split_once('/').unwrap_or((rest, ""))) else {
+    let Some((first, _)) = path
+        .strip_prefix("/v")
+        .map(|rest| rest.split_once('/').unwrap_or((rest, "")))
+    else {
         return Ok(path);
     };
-    let Some((major, minor)) = first.split_once('.') else { return Ok(path) };
-    let (Ok(major), Ok(minor)) = (major.parse::<u32>(), minor.parse::<u32>()) else { return Ok(path) };
+    let Some((major, minor)) = first.split_once('.') else {
+        return Ok(path);
+    };
+    let (Ok(major), Ok(minor)) = (major.parse::<u32>(), minor.parse::<u32>()) else {
+        return Ok(path);
+    };
     let version = (major, minor);
     if version > API_VERSION {
         return Err(Error::Invalid(format!(
@@ -55,7 +62,12 @@ mod tests {
 
     #[test]
     fn versions_out_of_range_are_refused_in_dockers_words() {
-        assert!(strip("/v1.99/info").unwrap_err().to_string().contains("too new. Maximum supported API version is 1.51"));
+        assert!(
+            strip("/v1.99/info")
+                .unwrap_err()
+                .to_string()
+                .contains("too new. Maximum supported API version is 1.51")
+        );
         assert!(strip("/v1.12/info").unwrap_err().to_string().contains("too old"));
     }
 }

@@ -9,11 +9,16 @@ pub fn own(advertise: Option<&Advertise>) -> Vec<IpAddr> {
     if let Some(Advertise::Address(address)) = advertise {
         return vec![*address];
     }
-    let Ok(all) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
+    let Ok(all) = nix::ifaddrs::getifaddrs() else {
+        return Vec::new();
+    };
     let mut found: Vec<(u8, IpAddr)> = all
         .filter(|interface| match advertise {
             Some(Advertise::Interface(name)) => interface.interface_name == *name,
-            _ => !interface.interface_name.starts_with("bramble") && !interface.interface_name.starts_with("veth"),
+            _ => {
+                !interface.interface_name.starts_with("bramble")
+                    && !interface.interface_name.starts_with("veth")
+            }
         })
         .filter_map(|interface| {
             let address = interface.address?;

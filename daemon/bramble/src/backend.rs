@@ -9,7 +9,9 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use manager::control::{cluster, services::Wanted};
 use manager::{LogRequest, Manager, Refusal};
-use model::{Cluster, ClusterSpec, Node as Member, NodeId, NodeSpec, Service, ServiceId, ServiceSpec, Task, Version};
+use model::{
+    Cluster, ClusterSpec, Node as Member, NodeId, NodeSpec, Service, ServiceId, ServiceSpec, Task, Version,
+};
 use runtime::Runtime;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -82,7 +84,10 @@ impl Backend {
     ) -> Result<T, Error> {
         let stopping = || Error::Unavailable("the daemon is busy with another command, or stops".to_owned());
         let (done, answer) = oneshot::channel();
-        self.node.commands.try_send(command(done)).map_err(|_| stopping())?;
+        self.node
+            .commands
+            .try_send(command(done))
+            .map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?.map_err(troubled)
     }
 }
@@ -101,11 +106,17 @@ fn advertised(text: &str, port: u16) -> Result<Option<SocketAddr>, Error> {
         return Ok(Some(address));
     }
     if let Ok(address) = text.parse::<IpAddr>() {
-        return if address.is_unspecified() { Err(invalid()) } else { Ok(Some(SocketAddr::new(address, port))) };
+        return if address.is_unspecified() {
+            Err(invalid())
+        } else {
+            Ok(Some(SocketAddr::new(address, port)))
+        };
     }
     let interface = crate::config::Advertise::Interface(text.to_owned());
     let found = crate::addresses::own(Some(&interface)).into_iter().next();
-    found.map(|address| Some(SocketAddr::new(address, port))).ok_or_else(invalid)
+    found
+        .map(|address| Some(SocketAddr::new(address, port)))
+        .ok_or_else(invalid)
 }
 
 #[async_trait]
@@ -116,7 +127,9 @@ impl api::Backend for Backend {
 
     async fn init(&self, request: InitRequest) -> Result<String, Error> {
         if request.force_new_cluster {
-            return Err(Error::Unimplemented("starting a cluster again from one manager is not built yet".to_owned()));
+            return Err(Error::Unimplemented(
+                "starting a cluster again from one manager is not built yet".to_owned(),
+            ));
         }
         let mut spec = request.spec;
         if request.auto_lock_managers {
@@ -176,24 +189,50 @@ impl api::Backend for Backend {
 
     async fn forward(&self, request: http::Request<Bytes>) -> Result<http::Response<Stream<Bytes>>, Error> {
         let unavailable = |error: &dyn std::fmt::Display| {
-            Error::Unavailable(format!("the leader does not answer ({error}): try again in a moment"))
+            Error::Unavailable(format!(
+                "the leader does not answer ({error}): try again in a moment"
+            ))
         };
         let store = self.manager()?.store().clone();
         let standing = store.standing().borrow().clone();
-        let leader = standing.members.iter().find(|member| Some(&member.node) == standing.leader.as_ref());
+        let leader = standing
+            .members
+            .iter()
+            .find(|member| Some(&member.node) == standing.leader.as_ref());
         let leader = leader.ok_or_else(|| unavailable(&"it is not known"))?;
-        let address = leader.address.parse::<SocketAddr>().map_err(|error| unavailable(&error))?;
-        let channel = self.node.pool.get(leader.node.as_str(), address).await.map_err(|error| unavailable(&error))?;
+        let address = leader
+            .address
+            .parse::<SocketAddr>()
+            .map_err(|error| unavailable(&error))?;
+        let channel = self
+            .node
+            .pool
+            .get(leader.node.as_str(), address)
+            .await
+            .map_err(|error| unavailable(&error))?;
         let (parts, body) = request.into_parts();
-        let pieces = vec![Head::request(&parts.method, &parts.uri, &parts.headers).into_piece(), door::data(body)];
+        let pieces = vec![
+            Head::request(&parts.method, &parts.uri, &parts.headers).into_piece(),
+            door::data(body),
+        ];
         let mut client = DoorClient::new(channel).max_decoding_message_size(wire::MAX_MESSAGE);
         client = client.max_encoding_message_size(2 * wire::MAX_MESSAGE);
-        let answer = client.pass(tokio_stream::iter(pieces)).await.map_err(|status| unavailable(&status.message()))?;
+        let answer = client
+            .pass(tokio_stream::iter(pieces))
+            .await
+            .map_err(|status| unavailable(&status.message()))?;
         let mut pieces = answer.into_inner();
-        let first = pieces.message().await.map_err(|status| unavailable(&status.message()))?;
-        let head = Head::from_piece(first).and_then(Head::into_answer).map_err(|error| unavailable(&error))?;
+        let first = pieces
+            .message()
+            .await
+            .map_err(|status| unavailable(&status.message()))?;
+        let head = Head::from_piece(first)
+            .and_then(Head::into_answer)
+            .map_err(|error| unavailable(&error))?;
         let body: Stream<Bytes> = Box::pin(pieces.map(|piece| {
-            piece.map(door::into_data).map_err(|status| status.message().to_owned())
+            piece
+                .map(door::into_data)
+                .map_err(|status| status.message().to_owned())
         }));
         head.body(body).map_err(|error| unavailable(&error))
     }
@@ -203,8 +242,14 @@ impl api::Backend for Backend {
     }
 
     async fn update_cluster(&self, version: Version, spec: ClusterSpec, rotate: Rotate) -> Result<(), Error> {
-        let rotate = cluster::Rotate { worker: rotate.worker, manager: rotate.manager };
-        self.manager()?.update_cluster(version, spec, rotate).await.map_err(refused)
+        let rotate = cluster::Rotate {
+            worker: rotate.worker,
+            manager: rotate.manager,
+        };
+        self.manager()?
+            .update_cluster(version, spec, rotate)
+            .await
+            .map_err(refused)
     }
 
     async fn nodes(&self) -> Result<Vec<Member>, Error> {
@@ -213,7 +258,10 @@ impl api::Backend for Backend {
     }
 
     async fn update_node(&self, id: &NodeId, version: Version, spec: NodeSpec) -> Result<(), Error> {
-        self.manager()?.update_node(id, version, spec).await.map_err(refused)
+        self.manager()?
+            .update_node(id, version, spec)
+            .await
+            .map_err(refused)
     }
 
     async fn remove_node(&self, id: &NodeId, force: bool) -> Result<(), Error> {
@@ -222,19 +270,31 @@ impl api::Backend for Backend {
 
     async fn services(&self) -> Result<Vec<Service>, Error> {
         let merged = self.manager()?.merged().await.map_err(refused)?;
-        Ok(merged.view.services().map(|service| (**service).clone()).collect())
+        Ok(merged
+            .view
+            .services()
+            .map(|service| (**service).clone())
+            .collect())
     }
 
     async fn create_service(&self, spec: ServiceSpec) -> Result<ServiceId, Error> {
         self.manager()?.create_service(spec).await.map_err(refused)
     }
 
-    async fn update_service(&self, id: &ServiceId, version: Version, spec: Option<ServiceSpec>) -> Result<(), Error> {
+    async fn update_service(
+        &self,
+        id: &ServiceId,
+        version: Version,
+        spec: Option<ServiceSpec>,
+    ) -> Result<(), Error> {
         let (spec, wanted) = match spec {
             Some(spec) => (spec, Wanted::Given),
             None => (ServiceSpec::default(), Wanted::Previous),
         };
-        self.manager()?.update_service(id, version, spec, wanted).await.map_err(refused)
+        self.manager()?
+            .update_service(id, version, spec, wanted)
+            .await
+            .map_err(refused)
     }
 
     async fn remove_service(&self, id: &ServiceId) -> Result<(), Error> {
@@ -244,7 +304,11 @@ impl api::Backend for Backend {
     async fn tasks(&self, service: Option<&ServiceId>) -> Result<Vec<Task>, Error> {
         let merged = self.manager()?.merged().await.map_err(refused)?;
         Ok(match service {
-            Some(id) => merged.view.tasks_of_service(id).map(|task| merged.task(task)).collect(),
+            Some(id) => merged
+                .view
+                .tasks_of_service(id)
+                .map(|task| merged.task(task))
+                .collect(),
             None => merged.view.tasks().map(|task| merged.task(task)).collect(),
         })
     }
@@ -265,7 +329,9 @@ impl api::Backend for Backend {
         let store = manager.store().clone();
         let service_of = move |task: &model::TaskId| {
             let known = view.task(task).map(|task| task.service_id.clone());
-            known.or_else(|| store.view().task(task).map(|task| task.service_id.clone())).unwrap_or_default()
+            known
+                .or_else(|| store.view().task(task).map(|task| task.service_id.clone()))
+                .unwrap_or_default()
         };
         let lines = ReceiverStream::new(manager.logs(request)).flat_map(move |batch| {
             let lines: Vec<Result<LogLine, String>> = match batch {

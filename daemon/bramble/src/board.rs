@@ -54,13 +54,20 @@ impl Board {
                     tracing::warn!("this card was made on another board: it gets an identity of its own");
                     forget_membership(state)?;
                 }
-                let note = Note { key: random_id(), serial };
+                let note = Note {
+                    key: random_id(),
+                    serial,
+                };
                 let text = serde_json::to_vec_pretty(&note)?;
                 pki::files::write_atomic(&path, &text, 0o600).context("writing the board's key")?;
                 note.key
             }
         };
-        Ok(Self { key, boot: boot(run)?, state: state.to_owned() })
+        Ok(Self {
+            key,
+            boot: boot(run)?,
+            state: state.to_owned(),
+        })
     }
 }
 
@@ -71,7 +78,11 @@ impl Board {
 pub fn forget_membership(state: &Path) -> anyhow::Result<()> {
     for name in ["tls", "raft", "agent", "node.json"] {
         let path = state.join(name);
-        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        let removed = if path.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
         match removed {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("removing {}", path.display()));

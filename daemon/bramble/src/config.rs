@@ -83,12 +83,16 @@ impl Config {
             PLACES.iter().filter_map(read).collect()
         } else {
             let read = |path: &PathBuf| {
-                let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+                let text =
+                    std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
                 Ok((path.clone(), text))
             };
             files.iter().map(read).collect::<anyhow::Result<_>>()?
         };
-        Self::parse(texts.iter().map(|(path, text)| (path.as_path(), text.as_str())), &kernel_hostname())
+        Self::parse(
+            texts.iter().map(|(path, text)| (path.as_path(), text.as_str())),
+            &kernel_hostname(),
+        )
     }
 
     fn parse<'a>(texts: impl Iterator<Item = (&'a Path, &'a str)>, hostname: &str) -> anyhow::Result<Self> {
@@ -169,7 +173,10 @@ impl File {
 }
 
 fn kernel_hostname() -> String {
-    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "board".to_owned())
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "board".to_owned())
 }
 
 #[cfg(test)]
@@ -177,7 +184,10 @@ mod tests {
     use super::*;
 
     fn parse(texts: &[&str]) -> anyhow::Result<Config> {
-        Config::parse(texts.iter().map(|text| (Path::new("bramble.toml"), *text)), "kernel-name")
+        Config::parse(
+            texts.iter().map(|text| (Path::new("bramble.toml"), *text)),
+            "kernel-name",
+        )
     }
 
     #[test]
@@ -217,7 +227,13 @@ mod tests {
 
     #[test]
     fn advertise_is_an_address_or_an_interface() {
-        assert_eq!(parse(&["advertise = '10.0.0.1'"]).unwrap().advertise, Some(Advertise::Address([10, 0, 0, 1].into())));
-        assert_eq!(parse(&["advertise = 'eth0'"]).unwrap().advertise, Some(Advertise::Interface("eth0".into())));
+        assert_eq!(
+            parse(&["advertise = '10.0.0.1'"]).unwrap().advertise,
+            Some(Advertise::Address([10, 0, 0, 1].into()))
+        );
+        assert_eq!(
+            parse(&["advertise = 'eth0'"]).unwrap().advertise,
+            Some(Advertise::Interface("eth0".into()))
+        );
     }
 }

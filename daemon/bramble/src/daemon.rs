@@ -33,8 +33,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
 
-    let network = Network::open(network::Config::in_run_dir(&config.run_dir)).await.context("the board's network")?;
-    let runtime = Runtime::open(containers(&config), Arc::new(network)).await.context("containers")?;
+    let network = Network::open(network::Config::in_run_dir(&config.run_dir))
+        .await
+        .context("the board's network")?;
+    let runtime = Runtime::open(containers(&config), Arc::new(network))
+        .await
+        .context("containers")?;
     let executor: Arc<dyn Executor> = Arc::new(runtime.clone());
 
     let interface = match &config.advertise {
@@ -42,15 +46,23 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         _ => None,
     };
     let discovery = Discovery::start(interface.as_deref(), board.key.clone())?;
-    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listening at {}", config.listen))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("listening at {}", config.listen))?;
     let api = listen_api(&config.api)?;
 
     let (commands, told) = mpsc::channel(4);
     let node = assemble(config, board, &discovery, commands)?;
-    let backend = Arc::new(Backend { node: node.clone(), runtime: runtime.clone() });
+    let backend = Arc::new(Backend {
+        node: node.clone(),
+        runtime: runtime.clone(),
+    });
     let front = api::router(backend.clone());
 
-    let keeper = Keeper { node: node.clone(), promised: node.promised.clone() };
+    let keeper = Keeper {
+        node: node.clone(),
+        promised: node.promised.clone(),
+    };
     let services = manager::services(
         Current(node.manager.subscribe()),
         Arc::new(keeper),
@@ -68,7 +80,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let announcing = tokio::spawn(neighbours::announce(node.clone(), discovery, shutdown.clone()));
     let answering = tokio::spawn(api::serve(api, backend, shutdown.clone()));
 
-    let lived = life::live(node, executor, told, shutdown.clone()).await;
+    // Boxed: a whole life's state.
+    let lived = Box::pin(life::live(node, executor, told, shutdown.clone())).await;
     shutdown.cancel();
     let _ = announcing.await;
     let _ = answering.await;
@@ -90,7 +103,10 @@ fn assemble(
         Some(identity) if kept.member => identity,
         _ => Identity::provisional(&board.key, clock.now())?,
     };
-    let kept = Kept { member: kept.member && !identity.cluster_id().is_empty(), ..kept };
+    let kept = Kept {
+        member: kept.member && !identity.cluster_id().is_empty(),
+        ..kept
+    };
     let barred = Arc::default();
     let trust = node::trust(&barred, &clock);
     let tls = pki::tls::server_config(&identity, &trust, &[wire::ALPN])?;

@@ -40,11 +40,17 @@ type Seen = BTreeMap<(&'static str, String), (u64, String)>;
 
 fn seen(view: &View) -> Seen {
     let services = view.services().map(|service| {
-        (("service", service.id.to_string()), (service.meta.version.index, service.spec.name.clone()))
+        (
+            ("service", service.id.to_string()),
+            (service.meta.version.index, service.spec.name.clone()),
+        )
     });
-    let nodes = view
-        .nodes()
-        .map(|node| (("node", node.id.to_string()), (node.meta.version.index, node.description.hostname.clone())));
+    let nodes = view.nodes().map(|node| {
+        (
+            ("node", node.id.to_string()),
+            (node.meta.version.index, node.description.hostname.clone()),
+        )
+    });
     services.chain(nodes).collect()
 }
 
@@ -57,13 +63,18 @@ fn differences(before: &View, after: &View, at: Timestamp) -> Vec<Event> {
         attributes: [("name".to_owned(), name.to_owned())].into(),
         at,
     };
-    let changed = new.iter().filter_map(|((kind, id), (version, name))| match old.get(&(*kind, id.clone())) {
-        None => Some(event(kind, id, "create", name)),
-        Some((known, _)) if known != version => Some(event(kind, id, "update", name)),
-        Some(_) => None,
-    });
+    let changed =
+        new.iter().filter_map(
+            |((kind, id), (version, name))| match old.get(&(*kind, id.clone())) {
+                None => Some(event(kind, id, "create", name)),
+                Some((known, _)) if known != version => Some(event(kind, id, "update", name)),
+                Some(_) => None,
+            },
+        );
     let gone = old.iter().filter(|(key, _)| !new.contains_key(key));
-    changed.chain(gone.map(|((kind, id), (_, name))| event(kind, id, "remove", name))).collect()
+    changed
+        .chain(gone.map(|((kind, id), (_, name))| event(kind, id, "remove", name)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -73,14 +84,20 @@ mod tests {
 
     #[test]
     fn created_updated_removed() {
-        let mut service = model::Service { id: "s".into(), ..Default::default() };
+        let mut service = model::Service {
+            id: "s".into(),
+            ..Default::default()
+        };
         service.spec.name = "web".into();
         let none = View::default();
         let one = none.apply(1, Transaction::new().create(service)).unwrap();
         let kept = (**one.service(&"s".into()).unwrap()).clone();
         let two = one.apply(2, Transaction::new().update(kept)).unwrap();
         let actions = |before: &View, after: &View| {
-            differences(before, after, Timestamp::UNIX_EPOCH).iter().map(|event| event.action).collect::<Vec<_>>()
+            differences(before, after, Timestamp::UNIX_EPOCH)
+                .iter()
+                .map(|event| event.action)
+                .collect::<Vec<_>>()
         };
         assert_eq!(actions(&none, &one), ["create"]);
         assert_eq!(actions(&one, &two), ["update"]);

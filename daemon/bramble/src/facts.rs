@@ -12,10 +12,17 @@ pub async fn gather(node: &Node, runtime: &Runtime) -> Facts {
     let mut facts = Facts {
         id: node.board.key.clone(),
         description: runtime.describe().await.unwrap_or_default(),
-        kernel: nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default(),
+        kernel: nix::sys::utsname::uname()
+            .map(|name| name.release().to_string_lossy().into_owned())
+            .unwrap_or_default(),
         operating_system: operating_system(),
         root: node.config.state_dir.display().to_string(),
-        cgroup_version: if std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() { "2" } else { "1" }.to_owned(),
+        cgroup_version: if std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+            "2"
+        } else {
+            "1"
+        }
+        .to_owned(),
         error: node.trouble.borrow().clone().unwrap_or_default(),
         ..Facts::default()
     };
@@ -34,11 +41,18 @@ pub async fn gather(node: &Node, runtime: &Runtime) -> Facts {
     if let Some(trouble) = orders.trouble.filter(|_| !orders.connected) {
         facts.error = trouble;
     }
-    facts.managers = orders.managers.into_iter().map(|manager| (manager.node, manager.address)).collect();
+    facts.managers = orders
+        .managers
+        .into_iter()
+        .map(|manager| (manager.node, manager.address))
+        .collect();
     if let Some(store) = node.store() {
         let view = store.view();
         facts.manager = true;
-        let managers = view.nodes().filter(|node| node.spec.role == NodeRole::Manager).count();
+        let managers = view
+            .nodes()
+            .filter(|node| node.spec.role == NodeRole::Manager)
+            .count();
         facts.counts = (view.nodes().count(), managers);
         facts.cluster = view.cluster().map(|cluster| cluster.public());
     }

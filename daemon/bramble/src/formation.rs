@@ -29,7 +29,10 @@ pub struct Promised(Mutex<Option<(String, Instant)>>);
 impl Promised {
     fn held(&self) -> Option<Promise> {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let promise = held.map(|(board, at)| Promise { board, age: at.elapsed() });
+        let promise = held.map(|(board, at)| Promise {
+            board,
+            age: at.elapsed(),
+        });
         promise.filter(|promise| promise.age < founding::PROMISE_LASTS)
     }
 
@@ -42,7 +45,10 @@ impl Promised {
 
     /// Forgets a promise to `board`: nothing came of it.
     fn take_back(&self, board: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take_if(|(held, _)| held == board);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_if(|(held, _)| held == board);
     }
 }
 
@@ -118,7 +124,12 @@ async fn step(
         ..Card::default()
     };
     let others: Vec<Card> = seen.iter().map(|sighting| sighting.card.clone()).collect();
-    let last = seen.iter().map(|sighting| sighting.since).max().unwrap_or(started).max(started);
+    let last = seen
+        .iter()
+        .map(|sighting| sighting.since)
+        .max()
+        .unwrap_or(started)
+        .max(started);
     let promised = node.promised.held();
     let situation = Situation {
         me: &me,
@@ -138,7 +149,10 @@ async fn step(
         }
         Step::Join(boards) => {
             let addresses: Vec<SocketAddr> = boards.iter().flat_map(|board| addresses(seen, board)).collect();
-            let pass = Pass::Card { cluster: cluster.clone(), key };
+            let pass = Pass::Card {
+                cluster: cluster.clone(),
+                key,
+            };
             match joining::join(&life::asker(node), &pass, Availability::Active, &addresses).await {
                 Ok(joined) => {
                     life::enter(node, joined, cluster).await?;
@@ -179,7 +193,13 @@ async fn step(
     }
 }
 
-async fn ask_all(node: &Arc<Node>, cluster: &str, key: &JoinKey, seen: &[Sighting], boards: &[String]) -> usize {
+async fn ask_all(
+    node: &Arc<Node>,
+    cluster: &str,
+    key: &JoinKey,
+    seen: &[Sighting],
+    boards: &[String],
+) -> usize {
     let asker = life::asker(node);
     let answers = join_all(boards.iter().map(|board| {
         let asker = &asker;
@@ -201,6 +221,9 @@ async fn ask_all(node: &Arc<Node>, cluster: &str, key: &JoinKey, seen: &[Sightin
     answers.into_iter().filter(|granted| *granted).count()
 }
 
-fn addresses<'a>(seen: &'a [Sighting], board: &str) -> Vec<SocketAddr> {
-    seen.iter().filter(|sighting| sighting.card.board == board).flat_map(reach).collect()
+fn addresses(seen: &[Sighting], board: &str) -> Vec<SocketAddr> {
+    seen.iter()
+        .filter(|sighting| sighting.card.board == board)
+        .flat_map(reach)
+        .collect()
 }

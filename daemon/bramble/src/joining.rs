@@ -96,7 +96,12 @@ impl From<anyhow::Error> for Answer {
     }
 }
 
-async fn ask(asker: &Asker, pass: &Pass, availability: Availability, at: SocketAddr) -> Result<Joined, Answer> {
+async fn ask(
+    asker: &Asker,
+    pass: &Pass,
+    availability: Availability,
+    at: SocketAddr,
+) -> Result<Joined, Answer> {
     let pin = match pass {
         Pass::Token(token) => Some(token.digest()),
         Pass::Card { .. } => None,
@@ -108,7 +113,10 @@ async fn ask(asker: &Asker, pass: &Pass, availability: Availability, at: SocketA
         board: asker.board.key.clone(),
         hostname: asker.hostname.clone(),
         listen: asker.listen.to_string(),
-        availability: serde_json::to_value(availability).ok().and_then(|v| Some(v.as_str()?.to_owned())).unwrap_or_default(),
+        availability: serde_json::to_value(availability)
+            .ok()
+            .and_then(|v| Some(v.as_str()?.to_owned()))
+            .unwrap_or_default(),
         ..JoinCall::default()
     };
     match pass {
@@ -116,40 +124,57 @@ async fn ask(asker: &Asker, pass: &Pass, availability: Availability, at: SocketA
         Pass::Card { cluster, key } => {
             let context = manager::context(cluster, &asker.board.key);
             call.cluster.clone_from(cluster);
-            call.proof = pki::proof(key, &dialed.exporter, Side::Joiner, &context).to_vec().into();
+            call.proof = pki::proof(key, &dialed.exporter, Side::Joiner, &context)
+                .to_vec()
+                .into();
         }
     }
     let mut client = MembershipClient::new(dialed.channel);
-    let answered = tokio::time::timeout(ANSWER, client.join(call)).await.map_err(|_| anyhow!("{at} took too long"))?;
+    let answered = tokio::time::timeout(ANSWER, client.join(call))
+        .await
+        .map_err(|_| anyhow!("{at} took too long"))?;
     let reply = answered.map_err(read_refusal)?.into_inner();
     if let Pass::Card { cluster, key } = pass {
         let context = manager::context(cluster, &asker.board.key);
         if !pki::verify(key, &dialed.exporter, Side::Member, &context, &reply.proof) {
-            return Err(Answer::No(Refused(format!("{at} does not hold the join key: it is not trusted")).into()));
+            return Err(Answer::No(
+                Refused(format!("{at} does not hold the join key: it is not trusted")).into(),
+            ));
         }
     }
     if let Pass::Token(token) = pass {
         if !token.is_for(&reply.ca) {
-            return Err(Answer::No(Refused("the certificate authority is not the token's".to_owned()).into()));
+            return Err(Answer::No(
+                Refused("the certificate authority is not the token's".to_owned()).into(),
+            ));
         }
     }
-    let identity = Identity::new(&reply.certificate, &key, &reply.ca).context("the certificate that was issued")?;
-    Ok(Joined { identity, managers: reply.managers })
+    let identity =
+        Identity::new(&reply.certificate, &key, &reply.ca).context("the certificate that was issued")?;
+    Ok(Joined {
+        identity,
+        managers: reply.managers,
+    })
 }
 
 fn read_refusal(status: tonic::Status) -> Answer {
-    let leader = status.metadata().get(LEADER_HEADER).and_then(|at| at.to_str().ok()?.parse().ok());
+    let leader = status
+        .metadata()
+        .get(LEADER_HEADER)
+        .and_then(|at| at.to_str().ok()?.parse().ok());
     match (leader, status.code()) {
         (Some(leader), _) => Answer::Elsewhere(leader),
-        (None, tonic::Code::PermissionDenied | tonic::Code::InvalidArgument | tonic::Code::Unauthenticated) => {
-            Answer::No(Refused(status.message().to_owned()).into())
-        }
+        (
+            None,
+            tonic::Code::PermissionDenied | tonic::Code::InvalidArgument | tonic::Code::Unauthenticated,
+        ) => Answer::No(Refused(status.message().to_owned()).into()),
         (None, _) => Answer::Later(anyhow!("{}", status.message())),
     }
 }
 
 async fn dial(asker: &Asker, pin: Option<Digest>, at: SocketAddr) -> anyhow::Result<wire::Dialed> {
-    let config = pki::tls::bootstrap_client_config(pin, &asker.clock, &[wire::ALPN]).context("TLS settings")?;
+    let config =
+        pki::tls::bootstrap_client_config(pin, &asker.clock, &[wire::ALPN]).context("TLS settings")?;
     Ok(wire::dial(at, config, &asker.clock, DIAL).await?)
 }
 
@@ -165,14 +190,27 @@ pub async fn ask_promise(
 ) -> anyhow::Result<Result<(), String>> {
     let dialed = dial(asker, None, at).await?;
     let context = manager::context(cluster, &asker.board.key);
-    let proof = pki::proof(key, &dialed.exporter, Side::Joiner, &context).to_vec().into();
-    let call = PromiseCall { cluster: cluster.to_owned(), board: asker.board.key.clone(), proof };
+    let proof = pki::proof(key, &dialed.exporter, Side::Joiner, &context)
+        .to_vec()
+        .into();
+    let call = PromiseCall {
+        cluster: cluster.to_owned(),
+        board: asker.board.key.clone(),
+        proof,
+    };
     let mut client = MembershipClient::new(dialed.channel);
-    let reply = tokio::time::timeout(DIAL, client.promise(call)).await.context("no answer")??.into_inner();
+    let reply = tokio::time::timeout(DIAL, client.promise(call))
+        .await
+        .context("no answer")??
+        .into_inner();
     if !pki::verify(key, &dialed.exporter, Side::Member, &context, &reply.proof) {
         bail!("{at} does not hold the join key");
     }
-    Ok(if reply.granted { Ok(()) } else { Err(reply.promised) })
+    Ok(if reply.granted {
+        Ok(())
+    } else {
+        Err(reply.promised)
+    })
 }
 
 /// A new certificate for a member, for the role that it is to have.
@@ -182,8 +220,12 @@ pub async fn ask_promise(
 pub async fn renew(identity: &Identity, channel: tonic::transport::Channel) -> anyhow::Result<Identity> {
     let (key, csr) = pki::new_key().context("making a key")?;
     let mut client = MembershipClient::new(channel);
-    let answered = tokio::time::timeout(ANSWER, client.renew(RenewCall { csr })).await.context("no answer")?;
-    let reply = answered.map_err(|status| anyhow!("{}", status.message()))?.into_inner();
+    let answered = tokio::time::timeout(ANSWER, client.renew(RenewCall { csr }))
+        .await
+        .context("no answer")?;
+    let reply = answered
+        .map_err(|status| anyhow!("{}", status.message()))?
+        .into_inner();
     if reply.ca != identity.ca_pem() {
         bail!("the certificate authority changed: this version can't follow that");
     }

@@ -70,7 +70,8 @@ async fn outside(
 ) -> Option<Option<Store>> {
     loop {
         let forms = node.config.cluster.is_some() && !node.kept.borrow().left;
-        node.standing.send_replace(if forms { Standing::Pending } else { Standing::Out });
+        node.standing
+            .send_replace(if forms { Standing::Pending } else { Standing::Out });
         let command = tokio::select! {
             () = shutdown.cancelled() => return None,
             command = commands.recv() => command?,
@@ -99,7 +100,8 @@ async fn outside(
                 let answer = if node.kept.borrow().left || node.config.cluster.is_none() {
                     Err(Trouble::Standing("This node is not part of a swarm".to_owned()))
                 } else {
-                    node.keep(|kept| kept.left = true).map_err(|error| Trouble::Failed(format!("{error:#}")))
+                    node.keep(|kept| kept.left = true)
+                        .map_err(|error| Trouble::Failed(format!("{error:#}")))
                 };
                 let _ = done.send(answer);
             }
@@ -113,14 +115,19 @@ async fn found_by_hand(node: &Arc<Node>, executor: &Arc<dyn Executor>, init: Ini
         join_key: None,
         board: node.board.key.clone(),
         address: init.advertise.unwrap_or_else(|| node.address()),
-        description: executor.describe().await.map_err(|error| Trouble::Failed(error.to_string()))?,
+        description: executor
+            .describe()
+            .await
+            .map_err(|error| Trouble::Failed(error.to_string()))?,
         spec: init.spec,
         pools: init.pools,
         subnet_size: init.subnet_size,
         data_path_port: init.data_path_port,
         availability: init.availability,
     };
-    found(node, founding).await.map_err(|error| Trouble::Failed(format!("{error:#}")))
+    found(node, founding)
+        .await
+        .map_err(|error| Trouble::Failed(format!("{error:#}")))
 }
 
 /// Founds a cluster of one. Until all is on disk this board is in no cluster: a power cut in the middle leaves nothing that
@@ -147,11 +154,21 @@ pub async fn found(node: &Arc<Node>, founding: Founding) -> anyhow::Result<Store
 }
 
 async fn join_by_hand(node: &Arc<Node>, join: Join) -> Result<(), Trouble> {
-    let token: Token = join.token.parse().map_err(|_| Trouble::Failed("invalid join token".to_owned()))?;
+    let token: Token = join
+        .token
+        .parse()
+        .map_err(|_| Trouble::Failed("invalid join token".to_owned()))?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for remote in &join.remotes {
         let with_port = if remote.parse::<std::net::IpAddr>().is_ok() || !remote.contains(':') {
-            format!("{}:2377", if remote.contains(':') { format!("[{remote}]") } else { remote.clone() })
+            format!(
+                "{}:2377",
+                if remote.contains(':') {
+                    format!("[{remote}]")
+                } else {
+                    remote.clone()
+                }
+            )
         } else {
             remote.clone()
         };
@@ -162,7 +179,9 @@ async fn join_by_hand(node: &Arc<Node>, join: Join) -> Result<(), Trouble> {
     }
     let joined = joining::join(&asker(node), &Pass::Token(token), join.availability, &addresses).await;
     let joined = joined.map_err(|error| Trouble::Failed(format!("{error:#}")))?;
-    enter(node, joined, String::new()).await.map_err(|error| Trouble::Failed(format!("{error:#}")))
+    enter(node, joined, String::new())
+        .await
+        .map_err(|error| Trouble::Failed(format!("{error:#}")))
 }
 
 /// Takes on the identity that a manager gave.

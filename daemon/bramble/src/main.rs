@@ -84,7 +84,11 @@ fn run(files: &[PathBuf]) -> anyhow::Result<()> {
     let config = config::Config::read(files)?;
     log(&config.log)?;
     // A board has 1 GB: two workers are enough for what is mostly waiting.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(32).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(32)
+        .enable_all()
+        .build()?;
     let done = runtime.block_on(daemon::run(config));
     // Blocking calls that hang must not keep the process alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
@@ -96,6 +100,10 @@ fn log(filter: &str) -> anyhow::Result<()> {
     // Raft's own messages are for its authors; the store says what a user needs to know.
     let filter = tracing_subscriber::EnvFilter::try_new(format!("{filter},openraft=off"))
         .with_context(|| format!("log = \"{filter}\" is not a filter"))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(false)
+        .init();
     Ok(())
 }

@@ -50,7 +50,11 @@ pub async fn live(
         now: Arc::new(move || clock.now()),
     };
     let tasks = Tasks::open(config, executor.clone()).await?;
-    let me = Self_ { board: node.board.key.clone(), listen: node.listen, raft_id: node.raft_id.subscribe() };
+    let me = Self_ {
+        board: node.board.key.clone(),
+        listen: node.listen,
+        raft_id: node.raft_id.subscribe(),
+    };
     let uplink = Links(node.clone());
     let end = tokio::select! {
         () = shutdown.cancelled() => End::Shutdown,
@@ -107,13 +111,26 @@ async fn obey(node: &Arc<Node>, commands: &mut mpsc::Receiver<Command>) -> End {
 
 /// A worker may always go. A manager goes by force, and is let out of the quorum first if that can be done.
 async fn may_leave(node: &Node, force: bool) -> Result<(), Trouble> {
-    let Some(manager) = node.manager.borrow().clone() else { return Ok(()) };
-    let voters = manager.store().standing().borrow().members.iter().filter(|member| member.voter).count();
+    let Some(manager) = node.manager.borrow().clone() else {
+        return Ok(());
+    };
+    let voters = manager
+        .store()
+        .standing()
+        .borrow()
+        .members
+        .iter()
+        .filter(|member| member.voter)
+        .count();
     if !force {
         let consequence = match voters {
             0 | 1 => "Removing the last manager erases all current state of the swarm.",
-            2 => "Removing this node leaves 1 manager out of 2. Without a Raft quorum your swarm will be inaccessible.",
-            _ => "The only way to leave a swarm in good order is to demote this node first (docker node demote).",
+            2 => {
+                "Removing this node leaves 1 manager out of 2. Without a Raft quorum your swarm will be inaccessible."
+            }
+            _ => {
+                "The only way to leave a swarm in good order is to demote this node first (docker node demote)."
+            }
         };
         return Err(Trouble::Standing(format!(
             "You are attempting to leave the swarm on a node that is participating as a manager. {consequence} Use \
@@ -167,8 +184,14 @@ pub async fn renew(node: &Arc<Node>, uplink: &Links) -> anyhow::Result<Role> {
 async fn remember_managers(node: &Arc<Node>) -> std::convert::Infallible {
     let mut orders = node.orders.subscribe();
     loop {
-        let parse = |manager: &wire::proto::Manager| Some((manager.node.clone(), manager.address.parse().ok()?));
-        let mut managers: Vec<_> = orders.borrow_and_update().managers.iter().filter_map(parse).collect();
+        let parse =
+            |manager: &wire::proto::Manager| Some((manager.node.clone(), manager.address.parse().ok()?));
+        let mut managers: Vec<_> = orders
+            .borrow_and_update()
+            .managers
+            .iter()
+            .filter_map(parse)
+            .collect();
         // Which of them leads changes more often than who they are: not worth a write.
         managers.sort();
         if !managers.is_empty() {

@@ -14,8 +14,11 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// Announces this board until shutdown.
 pub async fn announce(node: Arc<Node>, mut discovery: Discovery, shutdown: CancellationToken) {
-    let (mut standing, mut kept, mut managers) =
-        (node.standing.subscribe(), node.kept.subscribe(), node.manager.subscribe());
+    let (mut standing, mut kept, mut managers) = (
+        node.standing.subscribe(),
+        node.kept.subscribe(),
+        node.manager.subscribe(),
+    );
     loop {
         let addresses = addresses::own(node.config.advertise.as_ref());
         if !addresses.is_empty() {
@@ -46,9 +49,17 @@ fn card(node: &Node) -> Card {
     Card {
         board: node.board.key.clone(),
         hostname: node.config.hostname.clone(),
-        cluster: if member { kept.cluster } else { node.config.cluster.clone().unwrap_or_default() },
+        cluster: if member {
+            kept.cluster
+        } else {
+            node.config.cluster.clone().unwrap_or_default()
+        },
         role,
-        node: if member { node.identity.borrow().node_id().to_owned() } else { String::new() },
+        node: if member {
+            node.identity.borrow().node_id().to_owned()
+        } else {
+            String::new()
+        },
         port: node.listen.port(),
     }
 }
@@ -64,7 +75,10 @@ pub fn reach(sighting: &Sighting) -> impl Iterator<Item = SocketAddr> + '_ {
 
 /// Where a node was last seen.
 pub fn address_of(sightings: &[Sighting], node: &str) -> Option<SocketAddr> {
-    sightings.iter().filter(|sighting| sighting.card.node == node).find_map(|sighting| reach(sighting).next())
+    sightings
+        .iter()
+        .filter(|sighting| sighting.card.node == node)
+        .find_map(|sighting| reach(sighting).next())
 }
 
 /// Where managers of a cluster were last seen.

@@ -149,7 +149,10 @@ impl Node {
 
     /// The store here, if this node is a manager.
     pub fn store(&self) -> Option<Store> {
-        self.manager.borrow().as_ref().map(|manager| manager.store().clone())
+        self.manager
+            .borrow()
+            .as_ref()
+            .map(|manager| manager.store().clone())
     }
 
     /// The address that others reach this board at, as well as it knows.
@@ -157,7 +160,9 @@ impl Node {
         if !self.listen.ip().is_unspecified() {
             return self.listen;
         }
-        let ip = crate::addresses::own(self.config.advertise.as_ref()).into_iter().next();
+        let ip = crate::addresses::own(self.config.advertise.as_ref())
+            .into_iter()
+            .next();
         SocketAddr::new(ip.unwrap_or(self.listen.ip()), self.listen.port())
     }
 }
@@ -166,6 +171,14 @@ impl Node {
 pub fn trust(barred: &Arc<RwLock<BTreeSet<String>>>, clock: &Clock) -> Trust {
     let barred = barred.clone();
     // A poisoned lock still holds the set.
-    let is_barred = move |id: &str| barred.read().unwrap_or_else(std::sync::PoisonError::into_inner).contains(id);
-    Trust { barred: Arc::new(is_barred), clock: clock.clone() }
+    let is_barred = move |id: &str| {
+        barred
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .contains(id)
+    };
+    Trust {
+        barred: Arc::new(is_barred),
+        clock: clock.clone(),
+    }
 }

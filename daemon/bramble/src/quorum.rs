@@ -85,9 +85,14 @@ pub async fn follow_orders(node: &Arc<Node>, founded: Option<Store>) -> Infallib
 async fn follow(node: &Arc<Node>, role: Option<proto::Role>) -> anyhow::Result<()> {
     let (kept, open_as) = (node.kept.borrow().raft_id, *node.raft_id.borrow());
     match role {
-        Some(proto::Role { manager: true, raft_id }) => {
+        Some(proto::Role {
+            manager: true,
+            raft_id,
+        }) => {
             if node.identity.borrow().role() == Role::Worker {
-                member::renew(node, &Links(node.clone())).await.context("a manager's certificate")?;
+                member::renew(node, &Links(node.clone()))
+                    .await
+                    .context("a manager's certificate")?;
             }
             if open_as == Some(raft_id) {
                 return Ok(());
@@ -107,7 +112,9 @@ async fn follow(node: &Arc<Node>, role: Option<proto::Role>) -> anyhow::Result<(
                 node.keep(|kept| kept.raft_id = None)?;
             }
             if node.identity.borrow().role() == Role::Manager {
-                member::renew(node, &Links(node.clone())).await.context("a worker's certificate")?;
+                member::renew(node, &Links(node.clone()))
+                    .await
+                    .context("a worker's certificate")?;
             }
             Ok(())
         }
@@ -126,7 +133,8 @@ async fn reopen(node: &Arc<Node>, raft_id: u64) -> anyhow::Result<()> {
 
 fn start(node: &Arc<Node>, store: Store, raft_id: u64) {
     let me = NodeId::from(node.identity.borrow().node_id());
-    node.manager.send_replace(Some(Manager::start(store, me, node.clock.clone())));
+    node.manager
+        .send_replace(Some(Manager::start(store, me, node.clock.clone())));
     node.raft_id.send_replace(Some(raft_id));
     tracing::info!(raft_id, "holding the store");
 }
@@ -141,22 +149,30 @@ pub async fn close(node: &Node) {
 
 fn wipe(node: &Node) -> anyhow::Result<()> {
     match std::fs::remove_dir_all(node.board.state.join("raft")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("removing the old store"),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context("removing the old store")
+        }
         _ => Ok(()),
     }
 }
 
 /// Keeps the list of removed nodes that every handshake looks at; ends only with the store.
 async fn watch_barred(node: &Arc<Node>) {
-    let Some(store) = node.store() else { return std::future::pending().await };
+    let Some(store) = node.store() else {
+        return std::future::pending().await;
+    };
     let mut views = store.watch();
     loop {
         let barred: BTreeSet<String> = {
             let view = views.borrow_and_update();
             let keys = view.cluster().and_then(|cluster| cluster.keys.as_ref());
-            keys.map(|keys| keys.barred.keys().map(ToString::to_string).collect()).unwrap_or_default()
+            keys.map(|keys| keys.barred.keys().map(ToString::to_string).collect())
+                .unwrap_or_default()
         };
-        *node.barred.write().unwrap_or_else(std::sync::PoisonError::into_inner) = barred;
+        *node
+            .barred
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = barred;
         if views.changed().await.is_err() {
             return std::future::pending().await;
         }
@@ -166,7 +182,9 @@ async fn watch_barred(node: &Arc<Node>) {
 /// Asks the leader, who may be here, to let this node out of the quorum, and waits until it is.
 pub async fn ask_out(node: &Node) {
     let me = NodeId::from(node.identity.borrow().node_id());
-    let Some(manager) = node.manager.borrow().clone() else { return };
+    let Some(manager) = node.manager.borrow().clone() else {
+        return;
+    };
     let mut standing = manager.store().standing();
     if manager.leads() {
         if let Err(error) = manager.step_out(&me).await {
@@ -174,5 +192,7 @@ pub async fn ask_out(node: &Node) {
             return;
         }
     }
-    let _ = standing.wait_for(|standing| standing.members.iter().all(|member| member.node != me)).await;
+    let _ = standing
+        .wait_for(|standing| standing.members.iter().all(|member| member.node != me))
+        .await;
 }

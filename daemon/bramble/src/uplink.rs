@@ -37,12 +37,24 @@ impl Links {
         let mut found = Vec::new();
         if let Some(store) = node.store() {
             let standing = store.standing().borrow().clone();
-            let leader = standing.members.iter().find(|member| Some(&member.node) == standing.leader.as_ref());
+            let leader = standing
+                .members
+                .iter()
+                .find(|member| Some(&member.node) == standing.leader.as_ref());
             found.extend(leader.and_then(|leader| leader.address.parse::<SocketAddr>().ok()));
         }
-        found.extend(node.orders.borrow().managers.iter().filter_map(|manager| manager.address.parse::<SocketAddr>().ok()));
+        found.extend(
+            node.orders
+                .borrow()
+                .managers
+                .iter()
+                .filter_map(|manager| manager.address.parse::<SocketAddr>().ok()),
+        );
         found.extend(node.kept.borrow().managers.iter().map(|(_, address)| *address));
-        found.extend(crate::neighbours::managers(&node.sightings.borrow(), &node.kept.borrow().cluster));
+        found.extend(crate::neighbours::managers(
+            &node.sightings.borrow(),
+            &node.kept.borrow().cluster,
+        ));
         let mut seen = std::collections::BTreeSet::new();
         found.retain(|address| seen.insert(*address));
         found
@@ -50,7 +62,8 @@ impl Links {
 
     async fn dial(&self, address: SocketAddr) -> anyhow::Result<Channel> {
         let identity = self.0.identity.borrow().clone();
-        let config = pki::tls::client_config(&identity, Expected::AnyManager, &self.0.trust(), &[wire::ALPN])?;
+        let config =
+            pki::tls::client_config(&identity, Expected::AnyManager, &self.0.trust(), &[wire::ALPN])?;
         Ok(wire::dial(address, config, &self.0.clock, DIAL).await?.channel)
     }
 
@@ -61,13 +74,22 @@ impl Links {
     pub async fn leader(&self) -> anyhow::Result<Channel> {
         if let Some(store) = self.0.store() {
             let standing = store.standing().borrow().clone();
-            let leader = standing.members.iter().find(|member| Some(&member.node) == standing.leader.as_ref());
+            let leader = standing
+                .members
+                .iter()
+                .find(|member| Some(&member.node) == standing.leader.as_ref());
             if let Some(address) = leader.and_then(|leader| leader.address.parse().ok()) {
                 return self.dial(address).await;
             }
         }
         // The managers' list has the leader first.
-        let first = self.0.orders.borrow().managers.first().and_then(|manager| manager.address.parse().ok());
+        let first = self
+            .0
+            .orders
+            .borrow()
+            .managers
+            .first()
+            .and_then(|manager| manager.address.parse().ok());
         match first {
             Some(address) => self.dial(address).await,
             None => anyhow::bail!("it is not known who leads"),

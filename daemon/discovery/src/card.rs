@@ -27,7 +27,9 @@ impl Role {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::New, Self::Left, Self::Worker, Self::Manager].into_iter().find(|role| role.as_str() == text)
+        [Self::New, Self::Left, Self::Worker, Self::Manager]
+            .into_iter()
+            .find(|role| role.as_str() == text)
     }
 
     /// True of members of a cluster.
@@ -69,7 +71,9 @@ impl Card {
             ("role", self.role.as_str()),
             ("node", self.node.as_str()),
         ];
-        texts.map(|(key, value)| (key.to_owned(), value.chars().take(LONGEST).collect())).into()
+        texts
+            .map(|(key, value)| (key.to_owned(), value.chars().take(LONGEST).collect()))
+            .into()
     }
 
     /// From the texts of a DNS record; none if they are not a card that this version reads.
@@ -112,7 +116,13 @@ mod tests {
     #[test]
     fn strangers_texts_are_not_a_card() {
         assert_eq!(Card::read(1, |_| None), None);
-        assert_eq!(Card::read(1, |key| Some(if key == "v" { "2" } else { "new" }.to_owned())), None);
-        assert_eq!(Card::read(1, |key| Some(if key == "v" { "1" } else { "x" }.to_owned())), None);
+        assert_eq!(
+            Card::read(1, |key| Some(if key == "v" { "2" } else { "new" }.to_owned())),
+            None
+        );
+        assert_eq!(
+            Card::read(1, |key| Some(if key == "v" { "1" } else { "x" }.to_owned())),
+            None
+        );
     }
 }

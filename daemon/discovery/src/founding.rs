@@ -68,7 +68,9 @@ impl std::fmt::Display for Because {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Listening => out.write_str("listening for other boards"),
-            Self::TooFew { seen, needed } => write!(out, "{seen} of {needed} boards needed to found are in sight"),
+            Self::TooFew { seen, needed } => {
+                write!(out, "{seen} of {needed} boards needed to found are in sight")
+            }
             Self::Candidate(name) => write!(out, "waiting for {name} to found the cluster"),
             Self::Promised(board) => write!(out, "promised to let board {board} found the cluster"),
         }
@@ -77,14 +79,22 @@ impl std::fmt::Display for Because {
 
 /// Decides what to do next.
 pub fn decide(situation: &Situation<'_>) -> Step {
-    let Situation { me, others, expected, quiet_for, promised } = situation;
+    let Situation {
+        me,
+        others,
+        expected,
+        quiet_for,
+        promised,
+    } = situation;
     let ours = || others.iter().filter(|card| card.cluster == me.cluster);
     let mut members: Vec<_> = ours().filter(|card| card.role.is_member()).collect();
     if !members.is_empty() {
         members.sort_by_key(|card| (card.role != Role::Manager, card.board.clone()));
         return Step::Join(members.into_iter().map(|card| card.board.clone()).collect());
     }
-    let new: Vec<_> = ours().filter(|card| card.role == Role::New && card.board != me.board).collect();
+    let new: Vec<_> = ours()
+        .filter(|card| card.role == Role::New && card.board != me.board)
+        .collect();
     let seen = new.len() + 1;
     let needed = expected.map_or(seen, |expected| expected / 2 + 1);
     if seen < needed {
@@ -93,14 +103,21 @@ pub fn decide(situation: &Situation<'_>) -> Step {
     if let Some(other) = promised.filter(|board| *board != me.board) {
         return Step::Wait(QUIET, Because::Promised(other.to_owned()));
     }
-    if let Some(candidate) = new.iter().filter(|card| card.board < me.board).min_by_key(|card| &card.board) {
+    if let Some(candidate) = new
+        .iter()
+        .filter(|card| card.board < me.board)
+        .min_by_key(|card| &card.board)
+    {
         return Step::Wait(QUIET, Because::Candidate(candidate.hostname.clone()));
     }
     let all_here = expected.is_some_and(|expected| seen >= expected);
     if !all_here && *quiet_for < QUIET {
         return Step::Wait(QUIET - *quiet_for, Because::Listening);
     }
-    Step::Ask { boards: new.into_iter().map(|card| card.board.clone()).collect(), needed: needed - 1 }
+    Step::Ask {
+        boards: new.into_iter().map(|card| card.board.clone()).collect(),
+        needed: needed - 1,
+    }
 }
 
 /// A promise that a board has given, to itself perhaps.

@@ -2,18 +2,38 @@ use super::*;
 use proptest::prelude::*;
 
 fn card(board: &str, role: Role) -> Card {
-    Card { board: board.into(), hostname: board.into(), cluster: "home".into(), role, port: 2377, ..Card::default() }
+    Card {
+        board: board.into(),
+        hostname: board.into(),
+        cluster: "home".into(),
+        role,
+        port: 2377,
+        ..Card::default()
+    }
 }
 
 fn step(me: &str, others: &[Card], expected: Option<usize>, quiet: u64, promised: Option<&str>) -> Step {
     let me = card(me, Role::New);
-    decide(&Situation { me: &me, others, expected, quiet_for: Duration::from_secs(quiet), promised })
+    decide(&Situation {
+        me: &me,
+        others,
+        expected,
+        quiet_for: Duration::from_secs(quiet),
+        promised,
+    })
 }
 
 #[test]
 fn a_cluster_in_sight_is_joined_by_its_managers_first() {
-    let others = [card("c", Role::Worker), card("d", Role::Manager), card("a", Role::New)];
-    assert_eq!(step("b", &others, Some(3), 0, None), Step::Join(vec!["d".into(), "c".into()]));
+    let others = [
+        card("c", Role::Worker),
+        card("d", Role::Manager),
+        card("a", Role::New),
+    ];
+    assert_eq!(
+        step("b", &others, Some(3), 0, None),
+        Step::Join(vec!["d".into(), "c".into()])
+    );
 }
 
 #[test]
@@ -26,35 +46,71 @@ fn another_cluster_is_none_of_our_business() {
 #[test]
 fn the_lowest_board_asks_at_once_when_all_are_here() {
     let others = [card("b", Role::New), card("c", Role::New)];
-    assert_eq!(step("a", &others, Some(3), 0, None), Step::Ask { boards: vec!["b".into(), "c".into()], needed: 1 });
-    assert!(matches!(step("b", &[card("a", Role::New)], Some(2), 9, None), Step::Wait(_, Because::Candidate(_))));
+    assert_eq!(
+        step("a", &others, Some(3), 0, None),
+        Step::Ask {
+            boards: vec!["b".into(), "c".into()],
+            needed: 1
+        }
+    );
+    assert!(matches!(
+        step("b", &[card("a", Role::New)], Some(2), 9, None),
+        Step::Wait(_, Because::Candidate(_))
+    ));
 }
 
 #[test]
 fn without_a_number_a_board_listens_first_and_then_needs_all() {
     let others = [card("b", Role::New)];
-    assert!(matches!(step("a", &others, None, 1, None), Step::Wait(_, Because::Listening)));
-    assert_eq!(step("a", &others, None, 3, None), Step::Ask { boards: vec!["b".into()], needed: 1 });
-    assert_eq!(step("a", &[], None, 3, None), Step::Ask { boards: vec![], needed: 0 });
+    assert!(matches!(
+        step("a", &others, None, 1, None),
+        Step::Wait(_, Because::Listening)
+    ));
+    assert_eq!(
+        step("a", &others, None, 3, None),
+        Step::Ask {
+            boards: vec!["b".into()],
+            needed: 1
+        }
+    );
+    assert_eq!(
+        step("a", &[], None, 3, None),
+        Step::Ask {
+            boards: vec![],
+            needed: 0
+        }
+    );
 }
 
 #[test]
 fn less_than_a_majority_of_those_expected_waits() {
-    assert!(matches!(step("a", &[], Some(3), 99, None), Step::Wait(_, Because::TooFew { seen: 1, needed: 2 })));
+    assert!(matches!(
+        step("a", &[], Some(3), 99, None),
+        Step::Wait(_, Because::TooFew { seen: 1, needed: 2 })
+    ));
 }
 
 #[test]
 fn a_board_that_left_founds_nothing() {
-    assert!(matches!(step("b", &[card("a", Role::Left)], None, 9, None), Step::Ask { .. }));
+    assert!(matches!(
+        step("b", &[card("a", Role::Left)], None, 9, None),
+        Step::Ask { .. }
+    ));
 }
 
 #[test]
 fn a_promise_holds_until_it_is_old() {
-    let held = |seconds| Promise { board: "a".into(), age: Duration::from_secs(seconds) };
+    let held = |seconds| Promise {
+        board: "a".into(),
+        age: Duration::from_secs(seconds),
+    };
     assert_eq!(grant("b", Some(&held(1))), Err("a".into()));
     assert_eq!(grant("a", Some(&held(1))), Ok(()));
     assert_eq!(grant("b", Some(&held(31))), Ok(()));
-    assert!(matches!(step("c", &[], None, 9, Some("a")), Step::Wait(_, Because::Promised(_))));
+    assert!(matches!(
+        step("c", &[], None, 9, Some("a")),
+        Step::Wait(_, Because::Promised(_))
+    ));
 }
 
 /// One board of the simulation.

@@ -64,7 +64,11 @@ impl Discovery {
                 }
             }
         });
-        Ok(Self { daemon, sightings, announced: None })
+        Ok(Self {
+            daemon,
+            sightings,
+            announced: None,
+        })
     }
 
     /// Says what this board is now; again whenever that changes.
@@ -93,11 +97,11 @@ impl Discovery {
 
     /// Says goodbye.
     pub async fn close(self) {
-        if let Some((card, _)) = &self.announced {
-            if let Ok(done) = self.daemon.unregister(&format!("{}.{SERVICE}", card.board)) {
-                let patience = std::time::Duration::from_millis(500);
-                let _ = tokio::time::timeout(patience, done.recv_async()).await;
-            }
+        if let Some((card, _)) = &self.announced
+            && let Ok(done) = self.daemon.unregister(&format!("{}.{SERVICE}", card.board))
+        {
+            let patience = std::time::Duration::from_millis(500);
+            let _ = tokio::time::timeout(patience, done.recv_async()).await;
         }
         let _ = self.daemon.shutdown();
     }
@@ -111,10 +115,20 @@ fn hear(boards: &mut BTreeMap<String, Sighting>, event: ServiceEvent, me: &str) 
             if card.board == me || (boards.len() >= MOST && !boards.contains_key(&service.fullname)) {
                 return false;
             }
-            let mut addresses: Vec<IpAddr> = service.addresses.iter().map(mdns_sd::ScopedIp::to_ip_addr).collect();
+            let mut addresses: Vec<IpAddr> = service
+                .addresses
+                .iter()
+                .map(mdns_sd::ScopedIp::to_ip_addr)
+                .collect();
             addresses.sort();
-            let since = boards.get(&service.fullname).map_or_else(Instant::now, |known| known.since);
-            let sighting = Sighting { card, addresses, since };
+            let since = boards
+                .get(&service.fullname)
+                .map_or_else(Instant::now, |known| known.since);
+            let sighting = Sighting {
+                card,
+                addresses,
+                since,
+            };
             let news = boards.get(&service.fullname) != Some(&sighting);
             boards.insert(service.fullname.clone(), sighting);
             news
@@ -125,5 +139,10 @@ fn hear(boards: &mut BTreeMap<String, Sighting>, event: ServiceEvent, me: &str) 
 }
 
 fn read(service: &ResolvedService) -> Option<Card> {
-    Card::read(service.port, |key| service.txt_properties.get_property_val_str(key).map(str::to_owned))
+    Card::read(service.port, |key| {
+        service
+            .txt_properties
+            .get_property_val_str(key)
+            .map(str::to_owned)
+    })
 }

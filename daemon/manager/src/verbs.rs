@@ -47,12 +47,10 @@ impl Merged {
     /// A task with its newest status.
     pub fn task(&self, task: &Task) -> Task {
         let mut shown = task.clone();
-        if let Some(status) = self.manager.inner.soft.task(&task.id) {
-            if status.state > shown.status.state
-                || (status.state == shown.status.state && status.timestamp > shown.status.timestamp)
-            {
-                shown.status = status;
-            }
+        if let Some(status) = self.manager.inner.soft.task(&task.id)
+            && (status.state, status.timestamp) > (shown.status.state, shown.status.timestamp)
+        {
+            shown.status = status;
         }
         shown
     }

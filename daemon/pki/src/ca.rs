@@ -186,8 +186,13 @@ fn params(now: Timestamp, validity: Duration) -> Result<CertificateParams, Error
 /// [`Error::Unusable`] if it is not a certificate.
 pub fn issuer_of(ca_pem: &str) -> Result<(String, String), Error> {
     use base64::Engine as _;
-    let cert = CertificateDer::from_pem_slice(ca_pem.as_bytes()).map_err(|why| Error::unusable("the root", why))?;
-    let (_, parsed) = x509_parser::parse_x509_certificate(&cert).map_err(|why| Error::unusable("the root", why))?;
+    let cert =
+        CertificateDer::from_pem_slice(ca_pem.as_bytes()).map_err(|why| Error::unusable("the root", why))?;
+    let (_, parsed) =
+        x509_parser::parse_x509_certificate(&cert).map_err(|why| Error::unusable("the root", why))?;
     let text = |der: &[u8]| base64::engine::general_purpose::STANDARD.encode(der);
-    Ok((text(parsed.tbs_certificate.subject.as_raw()), text(parsed.tbs_certificate.subject_pki.raw)))
+    Ok((
+        text(parsed.tbs_certificate.subject.as_raw()),
+        text(parsed.tbs_certificate.subject_pki.raw),
+    ))
 }

@@ -4,9 +4,9 @@
 //! no more losses than the odd one below it. What is decided is the wanted role (`NodeSpec::role`); membership in Raft
 //! follows it and shows in `Membership::role`. Boards whose role a person chose count, and are left alone.
 
+use crate::Reason;
 use crate::draft::Draft;
 use crate::time::after;
-use crate::Reason;
 use jiff::SignedDuration;
 use model::{Availability, Node, NodeId, NodeRole, NodeState, Timestamp};
 use std::cmp::Reverse;
@@ -17,7 +17,7 @@ const LOST_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 pub(crate) fn apply(draft: &mut Draft<'_>) {
     let keys = draft.cluster().and_then(|cluster| cluster.keys.as_ref());
-    if !keys.is_some_and(|keys| keys.join_key.is_some()) {
+    if keys.is_none_or(|keys| keys.join_key.is_none()) {
         return;
     }
     let boards: Vec<Arc<Node>> = draft.nodes().cloned().collect();
@@ -143,24 +143,4 @@ fn ready_since(draft: &Draft<'_>, node: &Node) -> (Reverse<bool>, Timestamp) {
 /// True if the board has been down for long enough not to be waited for.
 fn is_lost(draft: &Draft<'_>, node: &Node) -> bool {
     node.status.state == NodeState::Down && after(since(draft, &node.id), LOST_AFTER) <= draft.now
-}
-
-/// Roles need no chance: only new tasks do, and none are made here.
-struct NoChance;
-
-impl rand::TryRng for NoChance {
-    type Error = std::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        Ok(0)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        Ok(0)
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-        bytes.fill(0);
-        Ok(())
-    }
 }

@@ -62,15 +62,6 @@ pub(crate) fn slots(draft: &Draft<'_>, service: &Service) -> Slots {
     slots
 }
 
-/// One place of a service, as it is now.
-pub(crate) fn slot(draft: &Draft<'_>, service: &Service, place: &Place) -> Slot {
-    let here = |task: &&Arc<Task>| Place::of(task).as_ref() == Some(place);
-    let mut slot = Slot(draft.tasks_of(&service.id).filter(here).cloned().collect());
-    slot.0
-        .sort_by(|a, b| (a.meta.created_at, &a.id).cmp(&(b.meta.created_at, &b.id)));
-    slot
-}
-
 impl Slot {
     /// Those wanted to run, oldest first.
     pub(crate) fn wanted(&self) -> impl DoubleEndedIterator<Item = &Arc<Task>> {

@@ -55,12 +55,20 @@ macro_rules! services {
 
 impl Client {
     pub fn new(channel: Channel) -> Self {
-        Self { channel, headers: Headers::default() }
+        Self {
+            channel,
+            headers: Headers::default(),
+        }
     }
 
     /// The same, with everything that it makes held by a lease.
     pub fn leased(&self, lease: &str) -> Self {
-        Self { channel: self.channel.clone(), headers: Headers { lease: lease.parse().ok() } }
+        Self {
+            channel: self.channel.clone(),
+            headers: Headers {
+                lease: lease.parse().ok(),
+            },
+        }
     }
 
     services!(

@@ -8,10 +8,12 @@ use crate::spec::{self, Parts};
 use crate::{refuse, users};
 use async_trait::async_trait;
 use containerd_client::services::v1::container::Runtime as RuntimeName;
-use containerd_client::services::v1::snapshots::{MountsRequest, PrepareSnapshotRequest, RemoveSnapshotRequest};
+use containerd_client::services::v1::snapshots::{
+    MountsRequest, PrepareSnapshotRequest, RemoveSnapshotRequest,
+};
 use containerd_client::services::v1::{
-    Container as Record, CreateContainerRequest, CreateTaskRequest, DeleteContainerRequest, DeleteTaskRequest, GetRequest,
-    KillRequest, StartRequest, WaitRequest,
+    Container as Record, CreateContainerRequest, CreateTaskRequest, DeleteContainerRequest,
+    DeleteTaskRequest, GetRequest, KillRequest, StartRequest, WaitRequest,
 };
 use containerd_client::types::Mount;
 use containerd_client::types::v1::Status as State;
@@ -69,14 +71,27 @@ impl Container {
     }
 
     fn on_boards_network(&self) -> bool {
-        self.task.spec.networks.iter().flatten().any(|network| network.target.as_deref() == Some("host"))
+        self.task
+            .spec
+            .networks
+            .iter()
+            .flatten()
+            .any(|network| network.target.as_deref() == Some("host"))
     }
 
     fn host_ports(&self) -> Vec<HostPort> {
-        let host = self.task.origin.ports.iter().filter(|port| port.publish_mode == Some(PublishMode::Host));
+        let host = self
+            .task
+            .origin
+            .ports
+            .iter()
+            .filter(|port| port.publish_mode == Some(PublishMode::Host));
         host.map(|port| HostPort {
             protocol: port.protocol.unwrap_or_default(),
-            published: port.published_port.filter(|port| *port != 0).unwrap_or_else(|| self.own_port(port.target_port)),
+            published: port
+                .published_port
+                .filter(|port| *port != 0)
+                .unwrap_or_else(|| self.own_port(port.target_port)),
             target: port.target_port,
         })
         .collect()
@@ -84,7 +99,9 @@ impl Container {
 
     /// A port for a service that asks for none in particular: spread by task, the same each time.
     fn own_port(&self, target: u16) -> u16 {
-        let seed = self.id.bytes().fold(u32::from(target), |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        let seed = self.id.bytes().fold(u32::from(target), |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(byte.into())
+        });
         let width = u32::from(OWN_PORTS.end - OWN_PORTS.start);
         OWN_PORTS.start + u16::try_from(seed % width).unwrap_or(0)
     }
@@ -93,25 +110,47 @@ impl Container {
         if self.on_boards_network() {
             return Ok(None);
         }
-        let wish = Wish { task: self.task.id.clone(), host_ports: self.host_ports() };
+        let wish = Wish {
+            task: self.task.id.clone(),
+            host_ports: self.host_ports(),
+        };
         self.shared.network.attach(&wish).await.map(Some)
     }
 
     async fn rootfs(&self) -> Result<Vec<Mount>, Error> {
-        let request = MountsRequest { snapshotter: SNAPSHOTTER.to_owned(), key: self.id.clone() };
-        let answer = self.shared.client.snapshots().mounts(request).await.map_err(refusal("root file system"))?;
+        let request = MountsRequest {
+            snapshotter: SNAPSHOTTER.to_owned(),
+            key: self.id.clone(),
+        };
+        let answer = self
+            .shared
+            .client
+            .snapshots()
+            .mounts(request)
+            .await
+            .map_err(refusal("root file system"))?;
         Ok(answer.into_inner().mounts)
     }
 
     /// State and process id of containerd's task; none if there is no task.
     async fn process(&self) -> Result<Option<(State, u32)>, Error> {
-        let request = GetRequest { container_id: self.id.clone(), exec_id: String::new() };
+        let request = GetRequest {
+            container_id: self.id.clone(),
+            exec_id: String::new(),
+        };
         let found = or_gone(self.shared.client.tasks().get(request).await).map_err(refusal("container"))?;
-        Ok(found.and_then(|answer| answer.into_inner().process).map(|process| (process.status(), process.pid)))
+        Ok(found
+            .and_then(|answer| answer.into_inner().process)
+            .map(|process| (process.status(), process.pid)))
     }
 
     async fn kill(&self, signal: u32, all: bool) -> Result<(), Error> {
-        let request = KillRequest { container_id: self.id.clone(), exec_id: String::new(), signal, all };
+        let request = KillRequest {
+            container_id: self.id.clone(),
+            exec_id: String::new(),
+            signal,
+            all,
+        };
         match self.shared.client.tasks().kill(request).await {
             Ok(_) => Ok(()),
             // It ended by itself meanwhile.
@@ -125,20 +164,34 @@ impl Container {
         if let Some(ended) = Ended::load(&self.folder()) {
             return Ok(ended);
         }
-        let request = WaitRequest { container_id: self.id.clone(), exec_id: String::new() };
-        let answer = self.shared.client.tasks().wait(request).await.map_err(refusal("container"))?.into_inner();
+        let request = WaitRequest {
+            container_id: self.id.clone(),
+            exec_id: String::new(),
+        };
+        let answer = self
+            .shared
+            .client
+            .tasks()
+            .wait(request)
+            .await
+            .map_err(refusal("container"))?
+            .into_inner();
         let ended = Ended {
             exit_code: answer.exit_status.into(),
             out_of_memory: ended::out_of_memory(&self.id),
         };
-        ended.save(&self.folder()).map_err(|error| Error::Temporary(format!("keeping the exit code: {error}")))?;
+        ended
+            .save(&self.folder())
+            .map_err(|error| Error::Temporary(format!("keeping the exit code: {error}")))?;
         self.clear().await?;
         Ok(ended)
     }
 
     /// Frees what only a running container needs; its log and its exit code stay.
     async fn clear(&self) -> Result<(), Error> {
-        let request = DeleteTaskRequest { container_id: self.id.clone() };
+        let request = DeleteTaskRequest {
+            container_id: self.id.clone(),
+        };
         let deleted = or_gone(self.shared.client.tasks().delete(request).await).map_err(refusal("container"));
         self.shared.logs.finish(&self.id).await;
         let detached = self.shared.network.detach(&self.task.id).await;
@@ -147,7 +200,9 @@ impl Container {
 
     fn signal(&self) -> u32 {
         let container = self.task.spec.container_spec.as_ref();
-        let named = container.and_then(|container| container.stop_signal.clone()).filter(|name| !name.is_empty());
+        let named = container
+            .and_then(|container| container.stop_signal.clone())
+            .filter(|name| !name.is_empty());
         let images = || std::fs::read_to_string(self.folder().join("stop-signal")).ok();
         let name = named.or_else(images).unwrap_or_default();
         number_of(&name).unwrap_or(SIGTERM)
@@ -155,7 +210,9 @@ impl Container {
 
     fn grace(&self) -> Duration {
         let container = self.task.spec.container_spec.as_ref();
-        let nanos = container.and_then(|container| container.stop_grace_period).and_then(|nanos| u64::try_from(nanos).ok());
+        let nanos = container
+            .and_then(|container| container.stop_grace_period)
+            .and_then(|nanos| u64::try_from(nanos).ok());
         nanos.map_or(GRACE, Duration::from_nanos)
     }
 
@@ -166,7 +223,10 @@ impl Container {
         std::fs::create_dir_all(&run)?;
         std::fs::create_dir_all(&folder)?;
         std::fs::write(run.join("hosts"), spec::hosts(parts, container))?;
-        std::fs::write(run.join("hostname"), format!("{}\n", spec::hostname(parts, container)))?;
+        std::fs::write(
+            run.join("hostname"),
+            format!("{}\n", spec::hostname(parts, container)),
+        )?;
         let boards = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
         std::fs::write(run.join("resolv.conf"), spec::resolv_conf(container, &boards))?;
         std::fs::write(folder.join("stop-signal"), stop_signal.unwrap_or_default())?;
@@ -179,17 +239,31 @@ impl Container {
     async fn make(&self) -> Result<(), Error> {
         let default = model::ContainerSpec::default();
         let container = self.task.spec.container_spec.as_ref().unwrap_or(&default);
-        let image = self.shared.puller.get(container.image.as_deref().unwrap_or_default()).await?;
+        let image = self
+            .shared
+            .puller
+            .get(container.image.as_deref().unwrap_or_default())
+            .await?;
         let network = self.attach().await?;
         let request = PrepareSnapshotRequest {
             snapshotter: SNAPSHOTTER.to_owned(),
             key: self.id.clone(),
             parent: image.snapshot.clone(),
-            labels: HashMap::new(),
+            // Until the container is made nothing else holds it: containerd's collector would take it away.
+            labels: HashMap::from([("containerd.io/gc.root".to_owned(), "bramble".to_owned())]),
         };
-        or_exists(self.shared.client.snapshots().prepare(request).await).map_err(refusal("root file system"))?;
-        let wanted = container.user.clone().or_else(|| image.config.config.user.clone()).unwrap_or_default();
-        let user = users::resolve(&wanted, container.groups.as_deref().unwrap_or_default(), &self.rootfs().await?)?;
+        or_exists(self.shared.client.snapshots().prepare(request).await)
+            .map_err(refusal("root file system"))?;
+        let wanted = container
+            .user
+            .clone()
+            .or_else(|| image.config.config.user.clone())
+            .unwrap_or_default();
+        let user = users::resolve(
+            &wanted,
+            container.groups.as_deref().unwrap_or_default(),
+            &self.rootfs().await?,
+        )?;
         let (files, volumes) = (self.run_folder(), self.shared.config.state_dir.join("volumes"));
         let parts = Parts {
             task: &self.task,
@@ -213,13 +287,18 @@ impl Container {
             id: self.id.clone(),
             labels: HashMap::from([(TASK_LABEL.to_owned(), self.task.id.to_string())]),
             image: image.name,
-            runtime: Some(RuntimeName { name: "io.containerd.runc.v2".to_owned(), options: None }),
+            runtime: Some(RuntimeName {
+                name: "io.containerd.runc.v2".to_owned(),
+                options: None,
+            }),
             spec: Some(spec),
             snapshotter: SNAPSHOTTER.to_owned(),
             snapshot_key: self.id.clone(),
             ..Record::default()
         };
-        let request = CreateContainerRequest { container: Some(record) };
+        let request = CreateContainerRequest {
+            container: Some(record),
+        };
         or_exists(self.shared.client.containers().create(request).await).map_err(refusal("container"))?;
         Ok(())
     }
@@ -240,7 +319,12 @@ impl Controller for Container {
 
     async fn start(&self) -> Result<(), Error> {
         match self.process().await? {
-            Some((State::Running, _)) => return self.shared.logs.attach(&self.id, &self.run_folder(), &self.folder()),
+            Some((State::Running, _)) => {
+                return self
+                    .shared
+                    .logs
+                    .attach(&self.id, &self.run_folder(), &self.folder());
+            }
             // A start that a crash cut off: what it left is in the way.
             Some(_) => self.clear().await?,
             None => {}
@@ -249,20 +333,35 @@ impl Controller for Container {
             return result(&ended);
         }
         self.attach().await?;
-        self.shared.logs.attach(&self.id, &self.run_folder(), &self.folder())?;
+        self.shared
+            .logs
+            .attach(&self.id, &self.run_folder(), &self.folder())?;
         let pipe = |source| fifo(&self.run_folder(), source).display().to_string();
-        let terminal = self.task.spec.container_spec.as_ref().and_then(|spec| spec.tty).unwrap_or(false);
+        let terminal = self
+            .task
+            .spec
+            .container_spec
+            .as_ref()
+            .and_then(|spec| spec.tty)
+            .unwrap_or(false);
         let request = CreateTaskRequest {
             container_id: self.id.clone(),
             rootfs: self.rootfs().await?,
             stdout: pipe(Source::Stdout),
-            stderr: if terminal { String::new() } else { pipe(Source::Stderr) },
+            stderr: if terminal {
+                String::new()
+            } else {
+                pipe(Source::Stderr)
+            },
             terminal,
             ..CreateTaskRequest::default()
         };
         let started = async {
             self.shared.client.tasks().create(request).await?;
-            let request = StartRequest { container_id: self.id.clone(), exec_id: String::new() };
+            let request = StartRequest {
+                container_id: self.id.clone(),
+                exec_id: String::new(),
+            };
             self.shared.client.tasks().start(request).await.map(|_| ())
         }
         .await;
@@ -280,14 +379,18 @@ impl Controller for Container {
 
     async fn wait(&self) -> Result<(), Error> {
         if Ended::load(&self.folder()).is_none() && self.process().await?.is_some() {
-            self.shared.logs.attach(&self.id, &self.run_folder(), &self.folder())?;
+            self.shared
+                .logs
+                .attach(&self.id, &self.run_folder(), &self.folder())?;
         }
         match self.end().await {
             Ok(ended) => result(&ended),
             Err(Error::NotFound(_)) => {
                 // Whatever is left of its network is freed all the same.
                 self.clear().await?;
-                Err(Error::Fatal("the container is gone: it was ended from outside, or the board lost power".to_owned()))
+                Err(Error::Fatal(
+                    "the container is gone: it was ended from outside, or the board lost power".to_owned(),
+                ))
             }
             Err(error) => Err(error),
         }
@@ -313,7 +416,9 @@ impl Controller for Container {
         match tokio::time::timeout(DEATH, self.end()).await {
             Ok(Ok(_) | Err(Error::NotFound(_))) => self.clear().await,
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(Error::Temporary("a killed process does not go away: waiting for the kernel".to_owned())),
+            Err(_) => Err(Error::Temporary(
+                "a killed process does not go away: waiting for the kernel".to_owned(),
+            )),
         }
     }
 
@@ -330,7 +435,10 @@ impl Controller for Container {
         let request = DeleteContainerRequest { id: self.id.clone() };
         let deleted = or_gone(self.shared.client.containers().delete(request).await);
         note(deleted.map(|_| ()).map_err(refusal("removing")));
-        let request = RemoveSnapshotRequest { snapshotter: SNAPSHOTTER.to_owned(), key: self.id.clone() };
+        let request = RemoveSnapshotRequest {
+            snapshotter: SNAPSHOTTER.to_owned(),
+            key: self.id.clone(),
+        };
         let removed = or_gone(self.shared.client.snapshots().remove(request).await);
         note(removed.map(|_| ()).map_err(refusal("removing")));
         for folder in [self.run_folder(), self.folder()] {
@@ -339,7 +447,11 @@ impl Controller for Container {
                 _ => {}
             }
         }
-        if errors.is_empty() { Ok(()) } else { Err(Error::Temporary(errors.join("; "))) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Temporary(errors.join("; ")))
+        }
     }
 
     async fn observe(&self) -> Result<Observation, Error> {
@@ -362,7 +474,10 @@ impl Controller for Container {
             }),
             running,
             started: running || ended.is_some(),
-            ports: Some(PortStatus { ports: Some(ports.into_iter().map(shown).collect()) }).filter(|_| running),
+            ports: Some(PortStatus {
+                ports: Some(ports.into_iter().map(shown).collect()),
+            })
+            .filter(|_| running),
         })
     }
 }
@@ -370,13 +485,19 @@ impl Controller for Container {
 fn result(ended: &Ended) -> Result<(), Error> {
     match ended.exit_code {
         0 => Ok(()),
-        code => Err(Error::Exit { code, reason: ended.out_of_memory.then(|| "out of memory".to_owned()) }),
+        code => Err(Error::Exit {
+            code,
+            reason: ended.out_of_memory.then(|| "out of memory".to_owned()),
+        }),
     }
 }
 
 /// The part of runc's message that tells what is wrong.
 fn short(message: &str) -> String {
-    let at = message.find("exec: ").or_else(|| message.rfind("runc create failed: ")).unwrap_or(0);
+    let at = message
+        .find("exec: ")
+        .or_else(|| message.rfind("runc create failed: "))
+        .unwrap_or(0);
     message[at..].trim_end_matches(": unknown").to_owned()
 }
 
@@ -386,8 +507,14 @@ fn number_of(name: &str) -> Option<u32> {
     if let Ok(number) = name.parse() {
         return Some(number).filter(|number| (1..=64).contains(number));
     }
-    let full = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
-    full.parse::<nix::sys::signal::Signal>().ok().and_then(|signal| u32::try_from(signal as i32).ok())
+    let full = if name.starts_with("SIG") {
+        name
+    } else {
+        format!("SIG{name}")
+    };
+    full.parse::<nix::sys::signal::Signal>()
+        .ok()
+        .and_then(|signal| u32::try_from(signal as i32).ok())
 }
 
 #[cfg(test)]
@@ -407,7 +534,10 @@ mod tests {
     fn runcs_message_is_made_short() {
         let long = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container \
                     process: exec: \"nosuch\": executable file not found in $PATH: unknown";
-        assert_eq!(short(long), "exec: \"nosuch\": executable file not found in $PATH");
+        assert_eq!(
+            short(long),
+            "exec: \"nosuch\": executable file not found in $PATH"
+        );
         assert_eq!(short("something else"), "something else");
     }
 

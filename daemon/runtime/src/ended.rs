@@ -34,7 +34,13 @@ pub(crate) fn out_of_memory(id: &str) -> bool {
         format!("/sys/fs/cgroup/bramble/{id}/memory.events"),
     ];
     let killed = |text: String| {
-        text.lines().any(|line| line.strip_prefix("oom_kill ").is_some_and(|count| count.trim() != "0"))
+        text.lines().any(|line| {
+            line.strip_prefix("oom_kill ")
+                .is_some_and(|count| count.trim() != "0")
+        })
     };
-    places.iter().filter_map(|place| std::fs::read_to_string(place).ok()).any(killed)
+    places
+        .iter()
+        .filter_map(|place| std::fs::read_to_string(place).ok())
+        .any(killed)
 }

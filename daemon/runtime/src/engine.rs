@@ -27,13 +27,19 @@ pub(crate) async fn connect(config: &Config) -> Result<Channel, String> {
         return dial(&config.containerd).await;
     }
     let socket = config.own.join("containerd.sock");
-    let child = if answers(&socket).await { None } else { Some(start(config, &socket).await?) };
+    let child = if answers(&socket).await {
+        None
+    } else {
+        Some(start(config, &socket).await?)
+    };
     tokio::spawn(supervise(config.clone(), socket.clone(), child));
     dial(&socket).await
 }
 
 async fn dial(socket: &Path) -> Result<Channel, String> {
-    containerd_client::connect(socket).await.map_err(|error| format!("containerd at {}: {error}", socket.display()))
+    containerd_client::connect(socket)
+        .await
+        .map_err(|error| format!("containerd at {}: {error}", socket.display()))
 }
 
 async fn answers(socket: &Path) -> bool {
@@ -43,7 +49,8 @@ async fn answers(socket: &Path) -> bool {
 async fn start(config: &Config, socket: &Path) -> Result<Child, String> {
     let path = config.own.join("config.toml");
     std::fs::create_dir_all(&config.own).map_err(|error| format!("{}: {error}", config.own.display()))?;
-    std::fs::write(&path, settings(config, socket)).map_err(|error| format!("{}: {error}", path.display()))?;
+    std::fs::write(&path, settings(config, socket))
+        .map_err(|error| format!("{}: {error}", path.display()))?;
     let log = std::fs::File::create(config.own.join("containerd.log")).map_err(|error| error.to_string())?;
     let errors = log.try_clone().map_err(|error| error.to_string())?;
     let mut child = Command::new("containerd")
@@ -58,13 +65,18 @@ async fn start(config: &Config, socket: &Path) -> Result<Child, String> {
     let ready = async {
         while !answers(socket).await {
             if let Ok(Some(status)) = child.try_wait() {
-                return Err(format!("containerd ended at once ({status}): see {}/containerd.log", config.own.display()));
+                return Err(format!(
+                    "containerd ended at once ({status}): see {}/containerd.log",
+                    config.own.display()
+                ));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
     };
-    tokio::time::timeout(START, ready).await.map_err(|_| "containerd does not answer".to_owned())??;
+    tokio::time::timeout(START, ready)
+        .await
+        .map_err(|_| "containerd does not answer".to_owned())??;
     tracing::info!("containerd started");
     Ok(child)
 }

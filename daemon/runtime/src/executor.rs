@@ -72,18 +72,27 @@ impl Runtime {
         let registry = Registry::new(&config).map_err(OpenError::Registry)?;
         let client = Client::new(engine::connect(&config).await.map_err(OpenError::Containerd)?);
         let platform = facts::platform();
-        let (os, architecture) = (platform.os.clone().unwrap_or_default(), platform.architecture.clone().unwrap_or_default());
+        let (os, architecture) = (
+            platform.os.clone().unwrap_or_default(),
+            platform.architecture.clone().unwrap_or_default(),
+        );
         let shared = Shared {
             puller: Puller::new(client.clone(), registry.clone(), platform),
             client,
             registry,
             network,
             logs: Logs::default(),
-            board: Board { hostname: config.hostname.clone(), os, architecture },
+            board: Board {
+                hostname: config.hostname.clone(),
+                os,
+                architecture,
+            },
             clamp: facts::clamp(),
             config,
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     /// Asks the registry which image a name means now.
@@ -109,7 +118,10 @@ impl Executor for Runtime {
     async fn leftovers(&self) -> Result<Vec<TaskId>, Error> {
         let request = ListContainersRequest { filters: Vec::new() };
         let answer = self.shared.client.containers().list(request).await;
-        let listed = answer.map_err(crate::client::refusal("containers"))?.into_inner().containers;
+        let listed = answer
+            .map_err(crate::client::refusal("containers"))?
+            .into_inner()
+            .containers;
         let mut found: Vec<TaskId> = listed
             .into_iter()
             .filter_map(|record| record.labels.get(TASK_LABEL).map(|task| task.as_str().into()))
@@ -121,7 +133,10 @@ impl Executor for Runtime {
     }
 
     async fn remove_leftover(&self, task: &TaskId) -> Result<(), Error> {
-        let task = Task { id: task.clone(), ..Task::default() };
+        let task = Task {
+            id: task.clone(),
+            ..Task::default()
+        };
         Container::new(self.shared.clone(), task).remove().await
     }
 

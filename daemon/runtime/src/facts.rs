@@ -7,9 +7,16 @@ use nix::sys::resource::{Resource, getrlimit};
 
 /// What this board is and has.
 pub(crate) fn describe(config: &Config) -> NodeDescription {
-    let memory = nix::sys::sysinfo::sysinfo().ok().and_then(|info| i64::try_from(info.ram_total()).ok());
-    let cpus = std::thread::available_parallelism().ok().and_then(|count| i64::try_from(count.get()).ok());
-    let plugin = |kind: &str, name: &str| PluginDescription { kind: kind.to_owned(), name: name.to_owned() };
+    let memory = nix::sys::sysinfo::sysinfo()
+        .ok()
+        .and_then(|info| i64::try_from(info.ram_total()).ok());
+    let cpus = std::thread::available_parallelism()
+        .ok()
+        .and_then(|count| i64::try_from(count.get()).ok());
+    let plugin = |kind: &str, name: &str| PluginDescription {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+    };
     NodeDescription {
         hostname: config.hostname.clone(),
         platform: platform(),
@@ -34,14 +41,20 @@ pub(crate) fn describe(config: &Config) -> NodeDescription {
 
 /// Architecture in the kernel's words, with the variant of an ARM.
 pub(crate) fn platform() -> Platform {
-    let machine = nix::sys::utsname::uname().map(|name| name.machine().to_string_lossy().into_owned()).unwrap_or_default();
+    let machine = nix::sys::utsname::uname()
+        .map(|name| name.machine().to_string_lossy().into_owned())
+        .unwrap_or_default();
     let variant = match machine.as_str() {
         "armv6l" => Some("v6"),
         "armv7l" | "armv8l" => Some("v7"),
         "aarch64" => Some("v8"),
         _ => None,
     };
-    Platform { architecture: Some(machine), os: Some("linux".to_owned()), variant: variant.map(str::to_owned) }
+    Platform {
+        architecture: Some(machine),
+        os: Some("linux".to_owned()),
+        variant: variant.map(str::to_owned),
+    }
 }
 
 /// What this process may give to containers: runc fails on more, where CAP_SYS_RESOURCE is missing.

@@ -45,7 +45,6 @@ struct Reading {
     done: JoinHandle<()>,
 }
 
-
 struct Writer {
     path: PathBuf,
     file: File,
@@ -99,7 +98,9 @@ impl Logs {
 
     /// The container has ended: what it wrote is taken in, then its log is closed. Followers come to their end.
     pub async fn finish(&self, id: &str) {
-        let Some(log) = lock(&self.open).get(id).cloned() else { return };
+        let Some(log) = lock(&self.open).get(id).cloned() else {
+            return;
+        };
         let readers = std::mem::take(&mut *lock(&log.readers));
         for reading in readers {
             let _ = reading.stop.send(());
@@ -115,9 +116,17 @@ impl Logs {
             let live = lock(&self.open).get(&id).map(|log| log.written.subscribe());
             let (wish, out) = (wish.clone(), out.clone());
             tokio::spawn(async move {
-                let mut follower = Follower { task, path: folder.join("log"), wish, out };
+                let mut follower = Follower {
+                    task,
+                    path: folder.join("log"),
+                    wish,
+                    out,
+                };
                 if let Err(error) = follower.run(live).await {
-                    let _ = follower.out.send(Err(Error::Temporary(format!("logs: {error}")))).await;
+                    let _ = follower
+                        .out
+                        .send(Err(Error::Temporary(format!("logs: {error}"))))
+                        .await;
                 }
             });
         }
@@ -125,7 +134,12 @@ impl Logs {
     }
 }
 
-async fn read(receiver: Receiver, source: Source, log: Arc<Log>, mut stopped: tokio::sync::oneshot::Receiver<()>) {
+async fn read(
+    receiver: Receiver,
+    source: Source,
+    log: Arc<Log>,
+    mut stopped: tokio::sync::oneshot::Receiver<()>,
+) {
     let mut pending = Vec::new();
     let mut buffer = vec![0; 32 << 10];
     let mut last = false;
@@ -198,7 +212,11 @@ impl Writer {
 
     fn rotate(&mut self) -> std::io::Result<()> {
         for number in (1..FILES).rev() {
-            let from = if number == 1 { self.path.clone() } else { numbered(&self.path, number - 1) };
+            let from = if number == 1 {
+                self.path.clone()
+            } else {
+                numbered(&self.path, number - 1)
+            };
             if from.exists() {
                 std::fs::rename(from, numbered(&self.path, number))?;
             }
@@ -233,7 +251,9 @@ impl Follower {
                 }
             }
         }
-        let Ok(file) = File::open(&self.path) else { return Ok(()) };
+        let Ok(file) = File::open(&self.path) else {
+            return Ok(());
+        };
         let mut records = Records::new(file);
         while let Some(line) = records.next(&self.task)? {
             if !self.take(line, &mut last).await {
@@ -260,7 +280,9 @@ impl Follower {
                         }
                     }
                     // Put aside meanwhile: what was left of it has been read, on to the new one.
-                    let Ok(file) = File::open(&self.path) else { return Ok(()) };
+                    let Ok(file) = File::open(&self.path) else {
+                        return Ok(());
+                    };
                     if records.is(&file)? {
                         break;
                     }
@@ -306,7 +328,10 @@ struct Records {
 
 impl Records {
     fn new(file: File) -> Self {
-        Self { file: BufReader::new(file), pending: Vec::new() }
+        Self {
+            file: BufReader::new(file),
+            pending: Vec::new(),
+        }
     }
 
     /// The next record; none at the end, where a half-written one waits for its other half.
@@ -314,7 +339,12 @@ impl Records {
         if !self.fill(HEAD)? {
             return Ok(None);
         }
-        let length = u32::from_le_bytes([self.pending[9], self.pending[10], self.pending[11], self.pending[12]]) as usize;
+        let length = u32::from_le_bytes([
+            self.pending[9],
+            self.pending[10],
+            self.pending[11],
+            self.pending[12],
+        ]) as usize;
         if length > MAX_LINE {
             return Err(std::io::Error::other("a damaged record"));
         }
@@ -326,7 +356,11 @@ impl Records {
         nanos.copy_from_slice(&record[..8]);
         Ok(Some(LogLine {
             task: task.clone(),
-            source: if record[8] == 2 { Source::Stderr } else { Source::Stdout },
+            source: if record[8] == 2 {
+                Source::Stderr
+            } else {
+                Source::Stdout
+            },
             at: Timestamp::from_nanosecond(i64::from_le_bytes(nanos).into()).unwrap_or_default(),
             data: Bytes::from(record).slice(HEAD..),
         }))
@@ -352,11 +386,22 @@ mod tests {
     use futures::StreamExt as _;
 
     fn wish(tail: Option<u64>, follow: bool) -> LogWish {
-        LogWish { tasks: vec![], stdout: true, stderr: true, follow, tail, since: None, until: None }
+        LogWish {
+            tasks: vec![],
+            stdout: true,
+            stderr: true,
+            follow,
+            tail,
+            since: None,
+            until: None,
+        }
     }
 
     async fn texts(stream: LogStream) -> Vec<String> {
-        stream.map(|line| String::from_utf8(line.unwrap().data.to_vec()).unwrap()).collect().await
+        stream
+            .map(|line| String::from_utf8(line.unwrap().data.to_vec()).unwrap())
+            .collect()
+            .await
     }
 
     #[tokio::test]
@@ -367,13 +412,19 @@ mod tests {
         logs.attach("id", &fifos, &folder).unwrap();
         let containers = || vec![("t".into(), "id".to_owned(), folder.clone())];
         let follower = logs.read(wish(None, true), containers());
-        let mut out = File::options().write(true).open(fifo(&fifos, Source::Stdout)).unwrap();
+        let mut out = File::options()
+            .write(true)
+            .open(fifo(&fifos, Source::Stdout))
+            .unwrap();
         out.write_all(b"one\ntwo\nthr").unwrap();
         out.write_all(b"ee").unwrap();
         drop(out);
         logs.finish("id").await;
         assert_eq!(texts(follower).await, ["one\n", "two\n", "three"]);
-        assert_eq!(texts(logs.read(wish(Some(1), false), containers())).await, ["three"]);
+        assert_eq!(
+            texts(logs.read(wish(Some(1), false), containers())).await,
+            ["three"]
+        );
     }
 
     #[tokio::test]
@@ -384,9 +435,16 @@ mod tests {
         writer.size = MAX_FILE;
         writer.put(Source::Stderr, b"new\n").unwrap();
         let logs = Logs::default();
-        let read = logs.read(wish(None, false), vec![("t".into(), "x".into(), dir.path().to_owned())]);
+        let read = logs.read(
+            wish(None, false),
+            vec![("t".into(), "x".into(), dir.path().to_owned())],
+        );
         assert_eq!(texts(read).await, ["old\n", "new\n"]);
-        let log = Log { writer: Mutex::new(writer), written: watch::channel(0).0, readers: Mutex::default() };
+        let log = Log {
+            writer: Mutex::new(writer),
+            written: watch::channel(0).0,
+            readers: Mutex::default(),
+        };
         let mut pending = Vec::new();
         take(&mut pending, &[b'x'; MAX_LINE + 5], Source::Stdout, &log);
         assert_eq!(pending.len(), 5);

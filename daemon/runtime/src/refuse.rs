@@ -9,11 +9,19 @@ use model::Task;
 /// [`Error::Fatal`] with what can't be done.
 pub(crate) fn check(task: &Task) -> Result<(), Error> {
     let refuse = |what: &str| Err(Error::Fatal(format!("{what} can't be done on this board yet")));
-    let Some(container) = &task.spec.container_spec else { return refuse("a task without a container") };
-    if container.secrets.iter().flatten().next().is_some() || container.configs.iter().flatten().next().is_some() {
+    let Some(container) = &task.spec.container_spec else {
+        return refuse("a task without a container");
+    };
+    if container.secrets.iter().flatten().next().is_some()
+        || container.configs.iter().flatten().next().is_some()
+    {
         return refuse("giving secrets or configs to a container");
     }
-    let test = container.healthcheck.iter().flat_map(|check| check.test.iter().flatten()).next();
+    let test = container
+        .healthcheck
+        .iter()
+        .flat_map(|check| check.test.iter().flatten())
+        .next();
     if test.is_some_and(|word| word != "NONE") {
         return refuse("checking a container's health");
     }
@@ -24,14 +32,24 @@ pub(crate) fn check(task: &Task) -> Result<(), Error> {
     if privileges.credential_spec.is_some() {
         return refuse("a credential spec (of Windows)");
     }
-    if privileges.selinux_context.is_some_and(|selinux| selinux.disable != Some(true)) {
+    if privileges
+        .selinux_context
+        .is_some_and(|selinux| selinux.disable != Some(true))
+    {
         return refuse("an SELinux context");
     }
-    if privileges.seccomp.and_then(|seccomp| seccomp.mode).is_some_and(|mode| mode == "custom") {
+    if privileges
+        .seccomp
+        .and_then(|seccomp| seccomp.mode)
+        .is_some_and(|mode| mode == "custom")
+    {
         return refuse("a seccomp profile of one's own");
     }
     let driver = task.spec.log_driver.clone().unwrap_or_default();
-    if !matches!(driver.name.as_deref().unwrap_or_default(), "" | "json-file" | "local") {
+    if !matches!(
+        driver.name.as_deref().unwrap_or_default(),
+        "" | "json-file" | "local"
+    ) {
         return refuse("a log driver other than json-file");
     }
     if driver.options.is_some_and(|options| !options.is_empty()) {

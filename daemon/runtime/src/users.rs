@@ -32,9 +32,12 @@ fn lookup(user: &str, extra: &[String], passwd: &str, group: &str) -> Result<Use
     };
     let name = if name.is_empty() { "0" } else { name };
     let number: Option<u32> = name.parse().ok();
-    let entry = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| {
-        fields.len() >= 6 && (fields[0] == name || number.is_some_and(|uid| fields[2].parse() == Ok(uid)))
-    });
+    let entry = passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| {
+            fields.len() >= 6 && (fields[0] == name || number.is_some_and(|uid| fields[2].parse() == Ok(uid)))
+        });
     let mut found = match (&entry, number) {
         (Some(fields), _) => User {
             uid: fields[2].parse().unwrap_or(0),
@@ -42,8 +45,16 @@ fn lookup(user: &str, extra: &[String], passwd: &str, group: &str) -> Result<Use
             groups: Vec::new(),
             home: Some(fields[5].to_owned()).filter(|home| !home.is_empty()),
         },
-        (None, Some(uid)) => User { uid, home: Some("/".to_owned()), ..User::default() },
-        (None, None) => return Err(Error::Fatal(format!("unable to find user {name}: no matching entries in passwd file"))),
+        (None, Some(uid)) => User {
+            uid,
+            home: Some("/".to_owned()),
+            ..User::default()
+        },
+        (None, None) => {
+            return Err(Error::Fatal(format!(
+                "unable to find user {name}: no matching entries in passwd file"
+            )));
+        }
     };
     if let Some(group_name) = group_name {
         found.gid = group_number(group_name, group)?;
@@ -64,9 +75,17 @@ fn group_number(name: &str, group: &str) -> Result<u32, Error> {
     }
     let found = group.lines().find_map(|line| {
         let fields: Vec<_> = line.split(':').collect();
-        if fields.len() >= 3 && fields[0] == name { fields[2].parse().ok() } else { None }
+        if fields.len() >= 3 && fields[0] == name {
+            fields[2].parse().ok()
+        } else {
+            None
+        }
     });
-    found.ok_or_else(|| Error::Fatal(format!("unable to find group {name}: no matching entries in group file")))
+    found.ok_or_else(|| {
+        Error::Fatal(format!(
+            "unable to find group {name}: no matching entries in group file"
+        ))
+    })
 }
 
 fn groups_of(user: &str, group: &str) -> Vec<u32> {
@@ -104,9 +123,18 @@ fn layers(mounts: &[Mount]) -> Vec<PathBuf> {
         if mount.r#type == "bind" {
             found.push(mount.source.clone().into());
         }
-        let option = |name: &str| mount.options.iter().find_map(|option| option.strip_prefix(name).map(str::to_owned));
+        let option = |name: &str| {
+            mount
+                .options
+                .iter()
+                .find_map(|option| option.strip_prefix(name).map(str::to_owned))
+        };
         found.extend(option("upperdir=").map(PathBuf::from));
-        found.extend(option("lowerdir=").iter().flat_map(|list| list.split(':').map(PathBuf::from)));
+        found.extend(
+            option("lowerdir=")
+                .iter()
+                .flat_map(|list| list.split(':').map(PathBuf::from)),
+        );
     }
     found
 }
@@ -134,6 +162,11 @@ mod tests {
         assert_eq!(who("7:8").unwrap().gid, 8);
         assert!(who("nobody").is_err());
         assert!(who("web:none").is_err());
-        assert_eq!(lookup("web", &["www".into(), "5".into()], PASSWD, GROUP).unwrap().groups, [5, 20, 34]);
+        assert_eq!(
+            lookup("web", &["www".into(), "5".into()], PASSWD, GROUP)
+                .unwrap()
+                .groups,
+            [5, 20, 34]
+        );
     }
 }

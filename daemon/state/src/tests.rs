@@ -22,7 +22,7 @@ fn task(id: &str, service: &str, node: Option<&str>) -> Task {
     }
 }
 
-fn with(objects: impl FnOnce(&mut Transaction)) -> Transaction {
+fn with(objects: impl FnOnce(&mut Transaction) -> &mut Transaction) -> Transaction {
     let mut transaction = Transaction::new();
     objects(&mut transaction);
     transaction
@@ -31,11 +31,11 @@ fn with(objects: impl FnOnce(&mut Transaction)) -> Transaction {
 #[test]
 fn a_stale_update_is_refused_and_nothing_of_its_transaction_happens() {
     let view = View::default()
-        .apply(1, &with(|t| drop(t.create(service("a", "web")))))
+        .apply(1, &with(|t| t.create(service("a", "web"))))
         .unwrap();
     let first = (**view.service(&"a".into()).unwrap()).clone();
-    let view = view.apply(2, &with(|t| drop(t.update(first.clone())))).unwrap();
-    let refused = view.apply(3, &with(|t| drop(t.create(service("b", "db")).update(first))));
+    let view = view.apply(2, &with(|t| t.update(first.clone()))).unwrap();
+    let refused = view.apply(3, &with(|t| t.create(service("b", "db")).update(first)));
     assert_eq!(refused, Err(Conflict::Stale(Key::Service("a".into()))));
     assert_eq!(view.services().count(), 1);
     assert_eq!(view.service(&"a".into()).unwrap().meta.version.index, 2);
@@ -44,25 +44,21 @@ fn a_stale_update_is_refused_and_nothing_of_its_transaction_happens() {
 #[test]
 fn a_name_is_given_once() {
     let view = View::default()
-        .apply(1, &with(|t| drop(t.create(service("a", "web")))))
+        .apply(1, &with(|t| t.create(service("a", "web"))))
         .unwrap();
-    let refused = view.apply(2, &with(|t| drop(t.create(service("b", "web")))));
+    let refused = view.apply(2, &with(|t| t.create(service("b", "web"))));
     assert_eq!(refused, Err(Conflict::NameTaken("web".into())));
 }
 
 #[test]
 fn removing_needs_the_version_too() {
     let view = View::default()
-        .apply(1, &with(|t| drop(t.create(service("a", "web")))))
+        .apply(1, &with(|t| t.create(service("a", "web"))))
         .unwrap();
-    let refused = view.apply(2, &with(|t| drop(t.remove(service("a", "web")))));
+    let refused = view.apply(2, &with(|t| t.remove(service("a", "web"))));
     assert_eq!(refused, Err(Conflict::Stale(Key::Service("a".into()))));
     let current = (**view.service(&"a".into()).unwrap()).clone();
-    assert!(
-        view.apply(2, &with(|t| drop(t.remove(current))))
-            .unwrap()
-            .is_empty()
-    );
+    assert!(view.apply(2, &with(|t| t.remove(current))).unwrap().is_empty());
 }
 
 #[test]
@@ -70,7 +66,7 @@ fn a_snapshot_comes_back_equal() {
     let view = View::default()
         .apply(
             1,
-            &with(|t| drop(t.create(service("a", "web")).create(task("t", "a", Some("n"))))),
+            &with(|t| t.create(service("a", "web")).create(task("t", "a", Some("n")))),
         )
         .unwrap();
     let text = serde_json::to_string(&view).unwrap();
@@ -88,7 +84,7 @@ proptest! {
             if let Some(old) = view.task(&new.id) {
                 new.meta.version = old.meta.version;
             }
-            let transaction = with(|t| drop(match verb { 0 => t.create(new), 1 => t.update(new), _ => t.remove(new) }));
+            let transaction = with(|t| match verb { 0 => t.create(new), 1 => t.update(new), _ => t.remove(new) });
             view = view.apply(index as u64 + 1, &transaction).unwrap_or(view);
             for task in view.tasks() {
                 prop_assert!(view.tasks_of_service(&task.service_id).any(|t| t.id == task.id));

@@ -52,15 +52,23 @@ impl Disk {
         if std::fs::metadata(dir.join("raft.redb")).is_ok_and(|meta| meta.len() > COMPACT_ABOVE) {
             database.compact().map_err(text).map_err(io)?;
         }
-        Ok(Self { database: Arc::new(database), seal })
+        Ok(Self {
+            database: Arc::new(database),
+            seal,
+        })
     }
 
     fn sealed<T: Serialize>(&self, aad: &[u8], value: &T) -> Result<Vec<u8>> {
-        self.seal.seal(aad, &codec::encode(value)?).ok_or_else(|| "can't be sealed".to_owned())
+        self.seal
+            .seal(aad, &codec::encode(value)?)
+            .ok_or_else(|| "can't be sealed".to_owned())
     }
 
     fn opened<T: DeserializeOwned>(&self, aad: &[u8], sealed: &[u8]) -> Result<T> {
-        let plain = self.seal.open(aad, sealed).ok_or("damaged, or sealed with another key")?;
+        let plain = self
+            .seal
+            .open(aad, sealed)
+            .ok_or("damaged, or sealed with another key")?;
         codec::decode(&plain)
     }
 
@@ -69,13 +77,19 @@ impl Disk {
         let transaction = self.database.begin_read().map_err(text)?;
         let table = transaction.open_table(FACTS).map_err(text)?;
         let sealed = table.get(name).map_err(text)?;
-        sealed.map(|sealed| self.opened(name.as_bytes(), sealed.value())).transpose()
+        sealed
+            .map(|sealed| self.opened(name.as_bytes(), sealed.value()))
+            .transpose()
     }
 
     fn set_fact<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
         let sealed = self.sealed(name.as_bytes(), value)?;
         let transaction = self.database.begin_write().map_err(text)?;
-        transaction.open_table(FACTS).map_err(text)?.insert(name, sealed.as_slice()).map_err(text)?;
+        transaction
+            .open_table(FACTS)
+            .map_err(text)?
+            .insert(name, sealed.as_slice())
+            .map_err(text)?;
         transaction.commit().map_err(text)
     }
 
@@ -101,22 +115,34 @@ impl Disk {
 
     /// The snapshot: its meta and its bytes.
     pub fn snapshot(&self) -> Result<Option<(SnapshotMeta, Vec<u8>)>> {
-        let Some(meta) = self.fact::<SnapshotMeta>("snapshot.meta")? else { return Ok(None) };
+        let Some(meta) = self.fact::<SnapshotMeta>("snapshot.meta")? else {
+            return Ok(None);
+        };
         let transaction = self.database.begin_read().map_err(text)?;
         let table = transaction.open_table(FACTS).map_err(text)?;
-        let Some(sealed) = table.get("snapshot.data").map_err(text)? else { return Ok(None) };
+        let Some(sealed) = table.get("snapshot.data").map_err(text)? else {
+            return Ok(None);
+        };
         let data = self.seal.open(meta.snapshot_id.as_bytes(), sealed.value());
-        Ok(Some((meta, data.ok_or("the snapshot is damaged, or sealed with another key")?)))
+        Ok(Some((
+            meta,
+            data.ok_or("the snapshot is damaged, or sealed with another key")?,
+        )))
     }
 
     /// Writes a snapshot in the place of the one before.
     pub fn set_snapshot(&self, meta: &SnapshotMeta, data: &[u8]) -> Result<()> {
-        let sealed = self.seal.seal(meta.snapshot_id.as_bytes(), data).ok_or("can't be sealed")?;
+        let sealed = self
+            .seal
+            .seal(meta.snapshot_id.as_bytes(), data)
+            .ok_or("can't be sealed")?;
         let sealed_meta = self.sealed(b"snapshot.meta", meta)?;
         let transaction = self.database.begin_write().map_err(text)?;
         {
             let mut table = transaction.open_table(FACTS).map_err(text)?;
-            table.insert("snapshot.meta", sealed_meta.as_slice()).map_err(text)?;
+            table
+                .insert("snapshot.meta", sealed_meta.as_slice())
+                .map_err(text)?;
             table.insert("snapshot.data", sealed.as_slice()).map_err(text)?;
         }
         transaction.commit().map_err(text)
@@ -127,7 +153,8 @@ impl Disk {
         let transaction = self.database.begin_read().map_err(text)?;
         let table = transaction.open_table(LOG).map_err(text)?;
         let last = table.last().map_err(text)?;
-        last.map(|(index, sealed)| self.opened(&index.value().to_be_bytes(), sealed.value())).transpose()
+        last.map(|(index, sealed)| self.opened(&index.value().to_be_bytes(), sealed.value()))
+            .transpose()
     }
 
     /// Entries in a range, by index.
@@ -150,7 +177,9 @@ impl Disk {
             let index = entry.log_id.index;
             sealed.push((index, self.sealed(&index.to_be_bytes(), entry)?));
         }
-        let committed = committed.map(|committed| self.sealed(b"committed", committed)).transpose()?;
+        let committed = committed
+            .map(|committed| self.sealed(b"committed", committed))
+            .transpose()?;
         let transaction = self.database.begin_write().map_err(text)?;
         {
             let mut table = transaction.open_table(LOG).map_err(text)?;
@@ -168,7 +197,11 @@ impl Disk {
     /// Removes entries from `index` on: another leader has written others in their place.
     pub fn truncate(&self, index: u64) -> Result<()> {
         let transaction = self.database.begin_write().map_err(text)?;
-        transaction.open_table(LOG).map_err(text)?.retain_in(index.., |_, _| false).map_err(text)?;
+        transaction
+            .open_table(LOG)
+            .map_err(text)?
+            .retain_in(index.., |_, _| false)
+            .map_err(text)?;
         transaction.commit().map_err(text)
     }
 
@@ -177,7 +210,11 @@ impl Disk {
         let sealed = self.sealed(b"purged", last)?;
         let transaction = self.database.begin_write().map_err(text)?;
         {
-            transaction.open_table(LOG).map_err(text)?.retain_in(..=last.index, |_, _| false).map_err(text)?;
+            transaction
+                .open_table(LOG)
+                .map_err(text)?
+                .retain_in(..=last.index, |_, _| false)
+                .map_err(text)?;
             let mut table = transaction.open_table(FACTS).map_err(text)?;
             table.insert("purged", sealed.as_slice()).map_err(text)?;
         }

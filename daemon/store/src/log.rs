@@ -17,7 +17,10 @@ pub(crate) struct Log {
 
 impl Log {
     pub fn new(disk: Disk) -> Self {
-        Self { disk, committed: None }
+        Self {
+            disk,
+            committed: None,
+        }
     }
 
     async fn on_disk<T: Send + 'static>(
@@ -52,7 +55,10 @@ impl RaftLogReader<Types> for Log {
         range: RB,
     ) -> Result<Vec<Entry>, StorageError> {
         let range = (range.start_bound().cloned(), range.end_bound().cloned());
-        self.on_disk(ErrorSubject::Logs, ErrorVerb::Read, move |disk| disk.entries(range)).await
+        self.on_disk(ErrorSubject::Logs, ErrorVerb::Read, move |disk| {
+            disk.entries(range)
+        })
+        .await
     }
 }
 
@@ -63,7 +69,10 @@ impl RaftLogStorage<Types> for Log {
         let read = |disk: Disk| Ok((disk.purged()?, disk.last()?));
         let (purged, last) = self.on_disk(ErrorSubject::Logs, ErrorVerb::Read, read).await?;
         let last = last.map(|entry| entry.log_id).or(purged);
-        Ok(LogState { last_purged_log_id: purged, last_log_id: last })
+        Ok(LogState {
+            last_purged_log_id: purged,
+            last_log_id: last,
+        })
     }
 
     async fn get_log_reader(&mut self) -> Self {
@@ -72,11 +81,15 @@ impl RaftLogStorage<Types> for Log {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         let vote = *vote;
-        self.on_disk(ErrorSubject::Vote, ErrorVerb::Write, move |disk| disk.set_vote(&vote)).await
+        self.on_disk(ErrorSubject::Vote, ErrorVerb::Write, move |disk| {
+            disk.set_vote(&vote)
+        })
+        .await
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
-        self.on_disk(ErrorSubject::Vote, ErrorVerb::Read, |disk| disk.vote()).await
+        self.on_disk(ErrorSubject::Vote, ErrorVerb::Read, |disk| disk.vote())
+            .await
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
@@ -85,7 +98,8 @@ impl RaftLogStorage<Types> for Log {
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
-        self.on_disk(ErrorSubject::Logs, ErrorVerb::Read, |disk| disk.committed()).await
+        self.on_disk(ErrorSubject::Logs, ErrorVerb::Read, |disk| disk.committed())
+            .await
     }
 
     async fn append<I>(&mut self, entries: I, callback: LogFlushed<Types>) -> Result<(), StorageError>
@@ -95,16 +109,25 @@ impl RaftLogStorage<Types> for Log {
     {
         let entries: Vec<Entry> = entries.into_iter().collect();
         let committed = self.committed;
-        self.on_disk(ErrorSubject::Logs, ErrorVerb::Write, move |disk| disk.append(&entries, committed.as_ref())).await?;
+        self.on_disk(ErrorSubject::Logs, ErrorVerb::Write, move |disk| {
+            disk.append(&entries, committed.as_ref())
+        })
+        .await?;
         callback.log_io_completed(Ok(()));
         Ok(())
     }
 
     async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
-        self.on_disk(ErrorSubject::Log(log_id), ErrorVerb::Delete, move |disk| disk.truncate(log_id.index)).await
+        self.on_disk(ErrorSubject::Log(log_id), ErrorVerb::Delete, move |disk| {
+            disk.truncate(log_id.index)
+        })
+        .await
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
-        self.on_disk(ErrorSubject::Log(log_id), ErrorVerb::Delete, move |disk| disk.purge(&log_id)).await
+        self.on_disk(ErrorSubject::Log(log_id), ErrorVerb::Delete, move |disk| {
+            disk.purge(&log_id)
+        })
+        .await
     }
 }

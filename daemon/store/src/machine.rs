@@ -28,7 +28,12 @@ pub(crate) struct Builder {
 impl Machine {
     /// As the last snapshot on disk has it.
     pub fn load(disk: Disk, views: watch::Sender<View>) -> Result<Self, String> {
-        let mut machine = Self { disk, applied: None, membership: StoredMembership::default(), views };
+        let mut machine = Self {
+            disk,
+            applied: None,
+            membership: StoredMembership::default(),
+            views,
+        };
         if let Some((meta, data)) = machine.disk.snapshot()? {
             machine.take(&meta, &data)?;
         }
@@ -111,12 +116,24 @@ impl RaftStateMachine<Types> for Machine {
         self.take(meta, &data).map_err(broken)?;
         let subject = ErrorSubject::Snapshot(Some(meta.signature()));
         let meta = meta.clone();
-        on_disk(&self.disk, subject, ErrorVerb::Write, move |disk| disk.set_snapshot(&meta, &data)).await
+        on_disk(&self.disk, subject, ErrorVerb::Write, move |disk| {
+            disk.set_snapshot(&meta, &data)
+        })
+        .await
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError> {
-        let found = on_disk(&self.disk, ErrorSubject::Snapshot(None), ErrorVerb::Read, |disk| disk.snapshot()).await?;
-        Ok(found.map(|(meta, data)| Snapshot { meta, snapshot: Box::new(Cursor::new(data)) }))
+        let found = on_disk(
+            &self.disk,
+            ErrorSubject::Snapshot(None),
+            ErrorVerb::Read,
+            |disk| disk.snapshot(),
+        )
+        .await?;
+        Ok(found.map(|(meta, data)| Snapshot {
+            meta,
+            snapshot: Box::new(Cursor::new(data)),
+        }))
     }
 }
 
@@ -126,7 +143,11 @@ impl RaftSnapshotBuilder<Types> for Builder {
             Some(applied) => format!("{}-{}", applied.leader_id, applied.index),
             None => "0".to_owned(),
         };
-        let meta = SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone(), snapshot_id: id };
+        let meta = SnapshotMeta {
+            last_log_id: self.applied,
+            last_membership: self.membership.clone(),
+            snapshot_id: id,
+        };
         let (view, written) = (self.view.clone(), meta.clone());
         let work = move |disk: Disk| {
             let data = crate::codec::encode(&view)?;
@@ -135,6 +156,9 @@ impl RaftSnapshotBuilder<Types> for Builder {
         };
         let subject = ErrorSubject::Snapshot(Some(meta.signature()));
         let data = on_disk(&self.disk, subject, ErrorVerb::Write, work).await?;
-        Ok(Snapshot { meta, snapshot: Box::new(Cursor::new(data)) })
+        Ok(Snapshot {
+            meta,
+            snapshot: Box::new(Cursor::new(data)),
+        })
     }
 }

@@ -17,11 +17,21 @@ impl Store {
     /// # Errors
     /// [`MembershipError`]
     pub async fn add_learner(&self, peer: Peer) -> Result<(), MembershipError> {
-        if self.standing().borrow().members.iter().any(|member| member.id == peer.id) {
+        if self
+            .standing()
+            .borrow()
+            .members
+            .iter()
+            .any(|member| member.id == peer.id)
+        {
             return Ok(());
         }
-        let place = Place { node: peer.node, address: peer.address };
-        self.change(ChangeMembers::AddNodes(BTreeMap::from([(peer.id, place)])), true).await
+        let place = Place {
+            node: peer.node,
+            address: peer.address,
+        };
+        self.change(ChangeMembers::AddNodes(BTreeMap::from([(peer.id, place)])), true)
+            .await
     }
 
     /// Gives a follower its vote.
@@ -29,10 +39,17 @@ impl Store {
     /// # Errors
     /// [`MembershipError`]
     pub async fn promote(&self, id: u64) -> Result<(), MembershipError> {
-        if self.standing().borrow().members.iter().any(|member| member.id == id && member.voter) {
+        if self
+            .standing()
+            .borrow()
+            .members
+            .iter()
+            .any(|member| member.id == id && member.voter)
+        {
             return Ok(());
         }
-        self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id])), true).await
+        self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id])), true)
+            .await
     }
 
     /// Takes a manager out of the quorum.
@@ -41,11 +58,18 @@ impl Store {
     /// [`MembershipError::WouldLoseQuorum`] if too few of the others answer.
     pub async fn remove(&self, id: u64) -> Result<(), MembershipError> {
         let members = self.standing().borrow().members.clone();
-        let Some(member) = members.iter().find(|member| member.id == id) else { return Ok(()) };
+        let Some(member) = members.iter().find(|member| member.id == id) else {
+            return Ok(());
+        };
         if !member.voter {
-            return self.change(ChangeMembers::RemoveNodes(BTreeSet::from([id])), false).await;
+            return self
+                .change(ChangeMembers::RemoveNodes(BTreeSet::from([id])), false)
+                .await;
         }
-        let others: Vec<_> = members.iter().filter(|member| member.voter && member.id != id).collect();
+        let others: Vec<_> = members
+            .iter()
+            .filter(|member| member.voter && member.id != id)
+            .collect();
         let answering = others.iter().filter(|member| member.reachable).count();
         if answering * 2 <= others.len() {
             return Err(MembershipError::WouldLoseQuorum(format!(
@@ -53,7 +77,8 @@ impl Store {
                 others.len()
             )));
         }
-        self.change(ChangeMembers::RemoveVoters(BTreeSet::from([id])), false).await
+        self.change(ChangeMembers::RemoveVoters(BTreeSet::from([id])), false)
+            .await
     }
 
     /// Tells where a manager is now.
@@ -61,11 +86,21 @@ impl Store {
     /// # Errors
     /// [`MembershipError`]
     pub async fn set_address(&self, id: u64, address: String) -> Result<(), MembershipError> {
-        let known = self.standing().borrow().members.iter().find(|member| member.id == id).cloned();
+        let known = self
+            .standing()
+            .borrow()
+            .members
+            .iter()
+            .find(|member| member.id == id)
+            .cloned();
         match known {
             Some(known) if known.address != address => {
-                let place = Place { node: known.node, address };
-                self.change(ChangeMembers::SetNodes(BTreeMap::from([(id, place)])), true).await
+                let place = Place {
+                    node: known.node,
+                    address,
+                };
+                self.change(ChangeMembers::SetNodes(BTreeMap::from([(id, place)])), true)
+                    .await
             }
             _ => Ok(()),
         }

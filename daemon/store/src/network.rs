@@ -5,11 +5,13 @@ use crate::error::{HandleError, TransportError};
 use crate::types::{Peer, Place, Raft, Types};
 use async_trait::async_trait;
 use bytes::Bytes;
-use openraft::error::{InstallSnapshotError, NetworkError, PayloadTooLarge, RPCError, RaftError, RemoteError, Timeout};
+use openraft::error::{
+    InstallSnapshotError, NetworkError, PayloadTooLarge, RPCError, RaftError, RemoteError, Timeout,
+};
 use openraft::network::{RPCOption, RPCTypes, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest,
-    VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
+    VoteRequest, VoteResponse,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,7 +46,9 @@ impl Verb {
 
     /// The verb of a number.
     pub fn from_number(number: u32) -> Option<Self> {
-        [Self::Append, Self::Vote, Self::Snapshot].into_iter().find(|verb| verb.number() == number)
+        [Self::Append, Self::Vote, Self::Snapshot]
+            .into_iter()
+            .find(|verb| verb.number() == number)
     }
 }
 
@@ -52,7 +56,13 @@ impl Verb {
 #[async_trait]
 pub trait Transport: Send + Sync + 'static {
     /// Sends a message and gives the answer.
-    async fn call(&self, peer: &Peer, verb: Verb, body: Bytes, timeout: Duration) -> Result<Bytes, TransportError>;
+    async fn call(
+        &self,
+        peer: &Peer,
+        verb: Verb,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, TransportError>;
 }
 
 /// When each peer last answered.
@@ -75,15 +85,30 @@ impl RaftNetworkFactory<Types> for Network {
     type Network = Link;
 
     async fn new_client(&mut self, target: u64, node: &Place) -> Link {
-        let peer = Peer { id: target, node: node.node.clone(), address: node.address.clone() };
-        Link { me: self.me, peer, transport: self.transport.clone(), heard: self.heard.clone() }
+        let peer = Peer {
+            id: target,
+            node: node.node.clone(),
+            address: node.address.clone(),
+        };
+        Link {
+            me: self.me,
+            peer,
+            transport: self.transport.clone(),
+            heard: self.heard.clone(),
+        }
     }
 }
 
 type Failed<E> = RPCError<u64, Place, RaftError<u64, E>>;
 
 impl Link {
-    async fn ask<Q, A, E>(&self, verb: Verb, kind: RPCTypes, rpc: &Q, option: &RPCOption) -> Result<A, Failed<E>>
+    async fn ask<Q, A, E>(
+        &self,
+        verb: Verb,
+        kind: RPCTypes,
+        rpc: &Q,
+        option: &RPCOption,
+    ) -> Result<A, Failed<E>>
     where
         Q: Serialize,
         A: DeserializeOwned,
@@ -97,12 +122,18 @@ impl Link {
         let timeout = option.hard_ttl();
         let answer = self.transport.call(&self.peer, verb, body.into(), timeout).await;
         let answer = answer.map_err(|error| match error {
-            TransportError::Timeout => {
-                RPCError::Timeout(Timeout { action: kind, id: self.me, target: self.peer.id, timeout })
-            }
+            TransportError::Timeout => RPCError::Timeout(Timeout {
+                action: kind,
+                id: self.me,
+                target: self.peer.id,
+                timeout,
+            }),
             TransportError::Unreachable(error) => network(error),
         })?;
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(self.peer.id, Instant::now());
+        self.heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(self.peer.id, Instant::now());
         let answer: Result<A, RaftError<u64, E>> = codec::decode(&answer).map_err(network)?;
         answer.map_err(|error| RPCError::RemoteError(RemoteError::new(self.peer.id, error)))
     }
@@ -114,15 +145,18 @@ impl RaftNetwork<Types> for Link {
         rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, RPCError<u64, Place, RaftError<u64>>> {
-        self.ask(Verb::Append, RPCTypes::AppendEntries, &rpc, &option).await
+        self.ask(Verb::Append, RPCTypes::AppendEntries, &rpc, &option)
+            .await
     }
 
     async fn install_snapshot(
         &mut self,
         rpc: InstallSnapshotRequest<Types>,
         option: RPCOption,
-    ) -> Result<InstallSnapshotResponse<u64>, RPCError<u64, Place, RaftError<u64, InstallSnapshotError>>> {
-        self.ask(Verb::Snapshot, RPCTypes::InstallSnapshot, &rpc, &option).await
+    ) -> Result<InstallSnapshotResponse<u64>, RPCError<u64, Place, RaftError<u64, InstallSnapshotError>>>
+    {
+        self.ask(Verb::Snapshot, RPCTypes::InstallSnapshot, &rpc, &option)
+            .await
     }
 
     async fn vote(

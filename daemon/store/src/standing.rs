@@ -87,8 +87,13 @@ fn read(metrics: &RaftMetrics<u64, Place>, heard: &Heard) -> Standing {
             reachable: reachable(*id),
         })
         .collect();
-    let leader = metrics.current_leader.and_then(|id| members.iter().find(|member| member.id == id));
-    let answering = members.iter().filter(|member| member.voter && member.reachable).count();
+    let leader = metrics
+        .current_leader
+        .and_then(|id| members.iter().find(|member| member.id == id));
+    let answering = members
+        .iter()
+        .filter(|member| member.voter && member.reachable)
+        .count();
     Standing {
         leader: leader.map(|leader| leader.node.clone()),
         i_lead,

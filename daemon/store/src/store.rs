@@ -67,7 +67,13 @@ pub struct Options {
 impl Options {
     /// With the default timing.
     pub fn new(dir: PathBuf, seal: Arc<dyn Seal>, me: Member, transport: Arc<dyn Transport>) -> Self {
-        Self { dir, seal, me, transport, timing: Timing::default() }
+        Self {
+            dir,
+            seal,
+            me,
+            transport,
+            timing: Timing::default(),
+        }
     }
 }
 
@@ -94,26 +100,51 @@ impl Store {
     /// # Errors
     /// [`OpenError`]
     pub async fn open(options: Options) -> Result<Self, OpenError> {
-        let Options { dir, seal, me, transport, timing } = options;
+        let Options {
+            dir,
+            seal,
+            me,
+            transport,
+            timing,
+        } = options;
         let (shown, views) = watch::channel(View::default());
         let opening = tokio::task::spawn_blocking(move || {
             let disk = Disk::open(&dir, seal)?;
             // Whatever can't be opened is found now, not in the middle of an election.
-            let check = || disk.vote().and(disk.purged()).and(disk.committed()).and(disk.last());
+            let check = || {
+                disk.vote()
+                    .and(disk.purged())
+                    .and(disk.committed())
+                    .and(disk.last())
+            };
             check().map_err(OpenError::Corrupt)?;
             let machine = Machine::load(disk.clone(), shown).map_err(OpenError::Corrupt)?;
             Ok((Log::new(disk), machine))
         });
-        let (log, machine) = opening.await.map_err(|error| OpenError::Io(error.to_string()))??;
+        let (log, machine) = opening
+            .await
+            .map_err(|error| OpenError::Io(error.to_string()))??;
         let heard = network::Heard::default();
-        let network = Network { me: me.id, transport, heard: heard.clone() };
-        let config = settings(&timing).validate().map_err(|error| OpenError::Settings(error.to_string()))?;
+        let network = Network {
+            me: me.id,
+            transport,
+            heard: heard.clone(),
+        };
+        let config = settings(&timing)
+            .validate()
+            .map_err(|error| OpenError::Settings(error.to_string()))?;
         let raft = Raft::new(me.id, Arc::new(config), network, log, machine)
             .await
             .map_err(|error| OpenError::Io(error.to_string()))?;
         let (told, standing) = watch::channel(Standing::default());
         tokio::spawn(standing::follow(raft.clone(), heard, told));
-        Ok(Self { raft, me, timing, views, standing })
+        Ok(Self {
+            raft,
+            me,
+            timing,
+            views,
+            standing,
+        })
     }
 
     /// Founds a cluster of this manager alone, and commits its first transaction.
@@ -121,7 +152,10 @@ impl Store {
     /// # Errors
     /// [`CommitError`]
     pub async fn found(&self, first: Transaction) -> Result<Committed, CommitError> {
-        let place = Place { node: self.me.node.clone(), address: self.me.address.clone() };
+        let place = Place {
+            node: self.me.node.clone(),
+            address: self.me.address.clone(),
+        };
         let founded = self.raft.initialize(BTreeMap::from([(self.me.id, place)])).await;
         if let Err(RaftError::Fatal(_)) = founded {
             return Err(CommitError::Stopped);
@@ -165,7 +199,9 @@ impl Store {
         match reading.map_err(|_| Unavailable::NoQuorum)? {
             Ok(_) => Ok(self.view()),
             Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(forward))) => {
-                Err(Unavailable::NotLeader { leader: forward.leader_node.map(|place| place.node) })
+                Err(Unavailable::NotLeader {
+                    leader: forward.leader_node.map(|place| place.node),
+                })
             }
             Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_))) => Err(Unavailable::NoQuorum),
             Err(RaftError::Fatal(_)) => Err(Unavailable::Stopped),
@@ -177,18 +213,27 @@ impl Store {
     /// # Errors
     /// [`CommitError`]; after [`CommitError::NoQuorum`] it may or may not take effect later.
     pub async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError> {
-        let size = serde_json::to_vec(&transaction).map(|bytes| bytes.len()).unwrap_or(usize::MAX);
+        let size = serde_json::to_vec(&transaction)
+            .map(|bytes| bytes.len())
+            .unwrap_or(usize::MAX);
         if size > MAX_TRANSACTION {
             return Err(CommitError::TooLarge(size));
         }
-        let writing = tokio::time::timeout(self.timing.patience, self.raft.client_write(Request(transaction))).await;
+        let writing =
+            tokio::time::timeout(self.timing.patience, self.raft.client_write(Request(transaction))).await;
         match writing.map_err(|_| CommitError::NoQuorum)? {
             Ok(answer) => match answer.data.outcome {
-                Ok(()) => Ok(Committed { version: Version { index: answer.data.index } }),
+                Ok(()) => Ok(Committed {
+                    version: Version {
+                        index: answer.data.index,
+                    },
+                }),
                 Err(conflict) => Err(CommitError::Conflict(conflict)),
             },
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward))) => {
-                Err(CommitError::NotLeader { leader: forward.leader_node.map(|place: Place| place.node) })
+                Err(CommitError::NotLeader {
+                    leader: forward.leader_node.map(|place: Place| place.node),
+                })
             }
             Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(_))) => Err(CommitError::Stopped),
             Err(RaftError::Fatal(_)) => Err(CommitError::Stopped),

@@ -16,10 +16,13 @@ type Expect = dyn Fn(&str) -> Result<Arc<rustls::ClientConfig>, String> + Send +
 #[derive(Clone)]
 pub struct Pool {
     expect: Arc<Expect>,
-    links: Arc<Mutex<HashMap<String, Arc<Mutex<Option<Link>>>>>>,
+    links: Arc<Mutex<HashMap<String, Place>>>,
     clock: pki::Clock,
     timeout: Duration,
 }
+
+/// One node's link, if there is one; whoever makes it holds the lock.
+type Place = Arc<Mutex<Option<Link>>>;
 
 struct Link {
     address: SocketAddr,

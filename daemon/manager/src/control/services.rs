@@ -31,6 +31,7 @@ pub fn create(
         spec.name = names::make_up(view, rng);
     }
     validate::service(&spec)?;
+    fill_in(&mut spec);
     if view.services().any(|other| other.spec.name == spec.name) {
         return Err(taken(&spec.name));
     }
@@ -72,7 +73,7 @@ pub fn update(
     if old.meta.version != version {
         return Err(Refusal::OutOfSequence);
     }
-    let (spec, status) = match wanted {
+    let (mut spec, status) = match wanted {
         Wanted::Given => (spec, None),
         Wanted::Previous => {
             let previous = old.previous_spec.clone();
@@ -89,6 +90,7 @@ pub fn update(
         }
     };
     validate::service(&spec)?;
+    fill_in(&mut spec);
     if spec.name != old.spec.name {
         return Err(Refusal::Unimplemented(
             "renaming services is not supported".into(),
@@ -135,6 +137,17 @@ pub fn remove(view: &View, id: &ServiceId) -> Result<Transaction, Refusal> {
     let mut transaction = Transaction::new();
     transaction.remove((**service).clone());
     Ok(transaction)
+}
+
+/// Numbers that Docker's engine fills in before it keeps a spec; the docker command relies on them.
+fn fill_in(spec: &mut ServiceSpec) {
+    if let Some(replicated) = &mut spec.mode.replicated {
+        replicated.replicas.get_or_insert(1);
+    }
+    if let Some(job) = &mut spec.mode.replicated_job {
+        let concurrent = *job.max_concurrent.get_or_insert(1);
+        job.total_completions.get_or_insert(concurrent);
+    }
 }
 
 /// Swarm's words for a name that is taken.

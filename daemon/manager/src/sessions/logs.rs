@@ -158,10 +158,10 @@ impl Gathering {
         loop {
             let view = views.borrow_and_update().clone();
             for (node, tasks) in self.wanted(&view) {
-                if let Err(error) = self.ask(&node, &tasks, &reader) {
-                    if out.send(Err(error)).await.is_err() {
-                        return;
-                    }
+                if let Err(error) = self.ask(&node, &tasks, &reader)
+                    && out.send(Err(error)).await.is_err()
+                {
+                    return;
                 }
             }
             if self.open.is_empty() && !self.request.follow {

@@ -17,22 +17,39 @@ const PIECE: usize = 1 << 20;
 pub(crate) fn digest_of(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    digest.as_ref().iter().fold("sha256:".to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    digest
+        .as_ref()
+        .iter()
+        .fold("sha256:".to_owned(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// True if the content is there, whole.
 pub(crate) async fn has(client: &Client, digest: &str) -> Result<bool, Error> {
-    let info = client.content().info(InfoRequest { digest: digest.to_owned() }).await;
+    let info = client
+        .content()
+        .info(InfoRequest {
+            digest: digest.to_owned(),
+        })
+        .await;
     Ok(or_gone(info).map_err(refusal("content"))?.is_some())
 }
 
 /// Reads a small piece of content.
 pub(crate) async fn read(client: &Client, digest: &str) -> Result<Vec<u8>, Error> {
-    let request = ReadContentRequest { digest: digest.to_owned(), offset: 0, size: 0 };
-    let mut stream = client.content().read(request).await.map_err(refusal("content"))?.into_inner();
+    let request = ReadContentRequest {
+        digest: digest.to_owned(),
+        offset: 0,
+        size: 0,
+    };
+    let mut stream = client
+        .content()
+        .read(request)
+        .await
+        .map_err(refusal("content"))?
+        .into_inner();
     let mut bytes = Vec::new();
     while let Some(piece) = stream.message().await.map_err(refusal("content"))? {
         bytes.extend_from_slice(&piece.data);
@@ -78,13 +95,22 @@ pub(crate) async fn write(
                 }
             }
         }
-        let commit = WriteContentRequest { action: WriteAction::Commit.into(), offset, labels, ..request.clone() };
+        let commit = WriteContentRequest {
+            action: WriteAction::Commit.into(),
+            offset,
+            labels,
+            ..request.clone()
+        };
         out.send(commit).await.map_err(|_| broken())?;
         drop(out);
         Ok(())
     };
     let take = async {
-        let mut answers = client.content().write(ReceiverStream::new(requests)).await?.into_inner();
+        let mut answers = client
+            .content()
+            .write(ReceiverStream::new(requests))
+            .await?
+            .into_inner();
         while answers.message().await?.is_some() {}
         Ok(())
     };

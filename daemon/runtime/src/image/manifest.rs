@@ -76,7 +76,8 @@ impl Target {
         if self.os != os || self.architecture != architecture {
             return None;
         }
-        let number = |variant: Option<&str>| variant.and_then(|text| text.strip_prefix('v')?.parse::<u32>().ok());
+        let number =
+            |variant: Option<&str>| variant.and_then(|text| text.strip_prefix('v')?.parse::<u32>().ok());
         match (number(self.variant.as_deref()), number(here.variant.as_deref())) {
             // An ARM board runs its own variant and older ones; the newest of them is best.
             (Some(theirs), Some(ours)) if theirs > ours => None,
@@ -94,8 +95,12 @@ impl Manifest {
 
     /// The image of an index that runs here best.
     pub fn choose(&self, here: &Platform) -> Option<&Descriptor> {
-        let fits = |descriptor: &&Descriptor| descriptor.platform.as_ref().and_then(|target| target.fits(here));
-        self.manifests.iter().filter(|descriptor| fits(descriptor).is_some()).min_by_key(fits)
+        let fits =
+            |descriptor: &&Descriptor| descriptor.platform.as_ref().and_then(|target| target.fits(here));
+        self.manifests
+            .iter()
+            .filter(|descriptor| fits(descriptor).is_some())
+            .min_by_key(fits)
     }
 }
 

@@ -11,8 +11,8 @@ use containerd_client::services::v1::snapshots::{
     CommitSnapshotRequest, PrepareSnapshotRequest, RemoveSnapshotRequest, StatSnapshotRequest,
 };
 use containerd_client::services::v1::{
-    ApplyRequest, CreateImageRequest, CreateRequest as CreateLease, DeleteRequest as DeleteLease, GetImageRequest,
-    Image as ImageRecord, UpdateImageRequest,
+    ApplyRequest, CreateImageRequest, CreateRequest as CreateLease, DeleteRequest as DeleteLease,
+    GetImageRequest, Image as ImageRecord, UpdateImageRequest,
 };
 use containerd_client::types;
 use exec::Error;
@@ -44,7 +44,12 @@ pub(crate) struct Puller {
 
 impl Puller {
     pub fn new(client: Client, registry: Registry, here: Platform) -> Self {
-        Self { client, registry, here, under_way: Mutex::default() }
+        Self {
+            client,
+            registry,
+            here,
+            under_way: Mutex::default(),
+        }
     }
 
     /// The image, pulled unless it is there. One that is there is used when the registry can't be asked.
@@ -61,10 +66,20 @@ impl Puller {
             return Ok(image);
         }
         let lease = format!("bramble-pull-{}", jiff::Timestamp::now().as_nanosecond());
-        let request = CreateLease { id: lease.clone(), labels: HashMap::new() };
+        let request = CreateLease {
+            id: lease.clone(),
+            labels: HashMap::new(),
+        };
         or_exists(self.client.leases().create(request).await).map_err(refusal("lease"))?;
         let pulled = self.pull(&reference, &self.client.leased(&lease)).await;
-        let done = self.client.leases().delete(DeleteLease { id: lease, sync: false }).await;
+        let done = self
+            .client
+            .leases()
+            .delete(DeleteLease {
+                id: lease,
+                sync: false,
+            })
+            .await;
         if let Err(status) = done {
             tracing::warn!(error = status.message(), "lease not given back");
         }
@@ -88,9 +103,17 @@ impl Puller {
     /// The image, if it is here and whole.
     async fn find(&self, reference: &Reference) -> Result<Option<Image>, Error> {
         let name = reference.to_string();
-        let found = self.client.images().get(GetImageRequest { name: name.clone() }).await;
-        let record = or_gone(found).map_err(refusal("image"))?.and_then(|answer| answer.into_inner().image);
-        let Some(target) = record.and_then(|record| record.target) else { return Ok(None) };
+        let found = self
+            .client
+            .images()
+            .get(GetImageRequest { name: name.clone() })
+            .await;
+        let record = or_gone(found)
+            .map_err(refusal("image"))?
+            .and_then(|answer| answer.into_inner().image);
+        let Some(target) = record.and_then(|record| record.target) else {
+            return Ok(None);
+        };
         match self.open(&name, &target.digest).await {
             Ok(image) => Ok(Some(image)),
             Err(Error::NotFound(_)) => Ok(None),
@@ -102,9 +125,20 @@ impl Puller {
         let manifest: Manifest = parse(&content::read(&self.client, manifest).await?)?;
         let config: ImageConfig = parse(&content::read(&self.client, &manifest.config.digest).await?)?;
         let snapshot = chain_ids(&config.rootfs.diff_ids).pop().unwrap_or_default();
-        let stat = StatSnapshotRequest { snapshotter: SNAPSHOTTER.to_owned(), key: snapshot.clone() };
-        self.client.snapshots().stat(stat).await.map_err(refusal("image"))?;
-        Ok(Image { name: name.to_owned(), config, snapshot })
+        let stat = StatSnapshotRequest {
+            snapshotter: SNAPSHOTTER.to_owned(),
+            key: snapshot.clone(),
+        };
+        self.client
+            .snapshots()
+            .stat(stat)
+            .await
+            .map_err(refusal("image"))?;
+        Ok(Image {
+            name: name.to_owned(),
+            config,
+            snapshot,
+        })
     }
 
     async fn pull(&self, reference: &Reference, client: &Client) -> Result<Image, Error> {
@@ -115,19 +149,35 @@ impl Puller {
         if manifest.is_index() {
             let chosen = manifest.choose(&self.here).cloned().ok_or_else(|| {
                 let (os, architecture) = self.here.normal();
-                Error::Fatal(format!("no matching manifest for {os}/{architecture} in {}", reference.familiar()))
+                Error::Fatal(format!(
+                    "no matching manifest for {os}/{architecture} in {}",
+                    reference.familiar()
+                ))
             })?;
-            answered = self.registry.manifest_at(&answered.base, reference, &chosen.digest).await?;
+            answered = self
+                .registry
+                .manifest_at(&answered.base, reference, &chosen.digest)
+                .await?;
             check(&answered, Some(&chosen.digest))?;
             manifest = parse(&answered.body)?;
         }
         let config = self.config(client, reference, &answered.base, &manifest).await?;
         if config.rootfs.diff_ids.len() != manifest.layers.len() {
-            return Err(Error::Fatal(format!("{}: layers and config do not fit", reference.familiar())));
+            return Err(Error::Fatal(format!(
+                "{}: layers and config do not fit",
+                reference.familiar()
+            )));
         }
-        let snapshot = self.layers(client, reference, &answered.base, &manifest, &config).await?;
-        self.record(client, reference, &answered, &manifest, &snapshot).await?;
-        Ok(Image { name: reference.to_string(), config, snapshot })
+        let snapshot = self
+            .layers(client, reference, &answered.base, &manifest, &config)
+            .await?;
+        self.record(client, reference, &answered, &manifest, &snapshot)
+            .await?;
+        Ok(Image {
+            name: reference.to_string(),
+            config,
+            snapshot,
+        })
     }
 
     async fn config(
@@ -139,14 +189,30 @@ impl Puller {
     ) -> Result<ImageConfig, Error> {
         let chains = |config: &ImageConfig| chain_ids(&config.rootfs.diff_ids).pop().unwrap_or_default();
         if !content::has(client, &manifest.config.digest).await? {
-            let response = self.registry.blob(base, reference, &manifest.config.digest).await?;
-            let bytes = response.bytes().await.map_err(|error| Error::Temporary(error.to_string()))?;
+            let response = self
+                .registry
+                .blob(base, reference, &manifest.config.digest)
+                .await?;
+            let bytes = response
+                .bytes()
+                .await
+                .map_err(|error| Error::Temporary(error.to_string()))?;
             let config: ImageConfig = parse(&bytes)?;
             // Holds the snapshot for as long as the image is there.
-            let label = (format!("containerd.io/gc.ref.snapshot.{SNAPSHOTTER}"), chains(&config));
+            let label = (
+                format!("containerd.io/gc.ref.snapshot.{SNAPSHOTTER}"),
+                chains(&config),
+            );
             let size = bytes.len() as u64;
             let data = futures::stream::iter([Ok(bytes)]);
-            content::write(client, &manifest.config.digest, size, HashMap::from([label]), data).await?;
+            content::write(
+                client,
+                &manifest.config.digest,
+                size,
+                HashMap::from([label]),
+                data,
+            )
+            .await?;
             return Ok(config);
         }
         parse(&content::read(client, &manifest.config.digest).await?)
@@ -162,7 +228,10 @@ impl Puller {
     ) -> Result<String, Error> {
         let mut parent = String::new();
         for (layer, chain) in manifest.layers.iter().zip(chain_ids(&config.rootfs.diff_ids)) {
-            let stat = StatSnapshotRequest { snapshotter: SNAPSHOTTER.to_owned(), key: chain.clone() };
+            let stat = StatSnapshotRequest {
+                snapshotter: SNAPSHOTTER.to_owned(),
+                key: chain.clone(),
+            };
             let known = or_gone(client.snapshots().stat(stat).await).map_err(refusal("snapshot"))?;
             if known.is_none() {
                 self.fetch(client, reference, base, layer).await?;
@@ -173,12 +242,20 @@ impl Puller {
         Ok(parent)
     }
 
-    async fn fetch(&self, client: &Client, reference: &Reference, base: &str, layer: &Descriptor) -> Result<(), Error> {
+    async fn fetch(
+        &self,
+        client: &Client,
+        reference: &Reference,
+        base: &str,
+        layer: &Descriptor,
+    ) -> Result<(), Error> {
         if content::has(client, &layer.digest).await? {
             return Ok(());
         }
         let response = self.registry.blob(base, reference, &layer.digest).await?;
-        let data = response.bytes_stream().map(|piece| piece.map_err(|error| Error::Temporary(error.to_string())));
+        let data = response
+            .bytes_stream()
+            .map(|piece| piece.map_err(|error| Error::Temporary(error.to_string())));
         content::write(client, &layer.digest, layer.size, HashMap::new(), Box::pin(data)).await
     }
 
@@ -194,8 +271,14 @@ impl Puller {
         let digest = digest_of(&answered.body);
         // Layers are unpacked: their archives are not kept, a card has better uses for the space.
         let labels = HashMap::from([
-            ("containerd.io/gc.ref.content.config".to_owned(), manifest.config.digest.clone()),
-            (format!("containerd.io/gc.ref.snapshot.{SNAPSHOTTER}"), snapshot.to_owned()),
+            (
+                "containerd.io/gc.ref.content.config".to_owned(),
+                manifest.config.digest.clone(),
+            ),
+            (
+                format!("containerd.io/gc.ref.snapshot.{SNAPSHOTTER}"),
+                snapshot.to_owned(),
+            ),
         ]);
         let size = answered.body.len() as u64;
         let body = futures::stream::iter([Ok(Bytes::from(answered.body.clone()))]);
@@ -206,11 +289,22 @@ impl Puller {
             size: i64::try_from(size).unwrap_or(i64::MAX),
             ..types::Descriptor::default()
         };
-        let record = ImageRecord { name: reference.to_string(), target: Some(target), ..ImageRecord::default() };
-        let create = CreateImageRequest { image: Some(record.clone()), source_date_epoch: None };
+        let record = ImageRecord {
+            name: reference.to_string(),
+            target: Some(target),
+            ..ImageRecord::default()
+        };
+        let create = CreateImageRequest {
+            image: Some(record.clone()),
+            source_date_epoch: None,
+        };
         let created = or_exists(client.images().create(create).await).map_err(refusal("image"))?;
         if created.is_none() {
-            let update = UpdateImageRequest { image: Some(record), update_mask: None, source_date_epoch: None };
+            let update = UpdateImageRequest {
+                image: Some(record),
+                update_mask: None,
+                source_date_epoch: None,
+            };
             client.images().update(update).await.map_err(refusal("image"))?;
         }
         tracing::info!(image = %reference, "pulled");
@@ -231,15 +325,28 @@ pub(crate) async fn resolve(registry: &Registry, reference: &Reference) -> Resul
         variant: variant.cloned(),
     };
     let platforms = if manifest.is_index() {
-        let targets = manifest.manifests.iter().filter_map(|descriptor| descriptor.platform.as_ref());
+        let targets = manifest
+            .manifests
+            .iter()
+            .filter_map(|descriptor| descriptor.platform.as_ref());
         // Attestations are listed as images of an unknown platform.
         let real = targets.filter(|target| target.os != "unknown");
-        real.map(|target| platform(&target.os, &target.architecture, target.variant.as_ref())).collect()
+        real.map(|target| platform(&target.os, &target.architecture, target.variant.as_ref()))
+            .collect()
     } else {
-        let response = registry.blob(&answered.base, reference, &manifest.config.digest).await?;
-        let bytes = response.bytes().await.map_err(|error| Error::Temporary(error.to_string()))?;
+        let response = registry
+            .blob(&answered.base, reference, &manifest.config.digest)
+            .await?;
+        let bytes = response
+            .bytes()
+            .await
+            .map_err(|error| Error::Temporary(error.to_string()))?;
         let config: ImageConfig = parse(&bytes)?;
-        vec![platform(&config.os, &config.architecture, config.variant.as_ref())]
+        vec![platform(
+            &config.os,
+            &config.architecture,
+            config.variant.as_ref(),
+        )]
     };
     Ok(Resolved {
         media_type: answered.media_type.clone(),
@@ -251,18 +358,23 @@ pub(crate) async fn resolve(registry: &Registry, reference: &Reference) -> Resul
 
 fn media_type(answered: &Answered, manifest: &Manifest) -> String {
     let known = [&answered.media_type, &manifest.media_type];
-    known.into_iter().find(|text| text.contains("manifest")).cloned().unwrap_or_default()
+    known
+        .into_iter()
+        .find(|text| text.contains("manifest"))
+        .cloned()
+        .unwrap_or_default()
 }
 
 fn parse<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(bytes).map_err(|error| Error::Fatal(format!("an image that can't be read: {error}")))
+    serde_json::from_slice(bytes)
+        .map_err(|error| Error::Fatal(format!("an image that can't be read: {error}")))
 }
 
 fn check(answered: &Answered, digest: Option<&str>) -> Result<(), Error> {
     match digest {
-        Some(wanted) if digest_of(&answered.body) != wanted => {
-            Err(Error::Fatal(format!("the registry's answer has another digest than {wanted}")))
-        }
+        Some(wanted) if digest_of(&answered.body) != wanted => Err(Error::Fatal(format!(
+            "the registry's answer has another digest than {wanted}"
+        ))),
         _ => Ok(()),
     }
 }
@@ -289,14 +401,25 @@ async fn unpack(client: &Client, layer: &Descriptor, parent: &str, chain: &str) 
         parent: parent.to_owned(),
         labels: HashMap::new(),
     };
-    let mounts = client.snapshots().prepare(prepare).await.map_err(refusal("unpacking"))?.into_inner().mounts;
+    let mounts = client
+        .snapshots()
+        .prepare(prepare)
+        .await
+        .map_err(refusal("unpacking"))?
+        .into_inner()
+        .mounts;
     let diff = types::Descriptor {
         media_type: layer.media_type.clone(),
         digest: layer.digest.clone(),
         size: i64::try_from(layer.size).unwrap_or(i64::MAX),
         ..types::Descriptor::default()
     };
-    let apply = ApplyRequest { diff: Some(diff), mounts, payloads: HashMap::new(), sync_fs: false };
+    let apply = ApplyRequest {
+        diff: Some(diff),
+        mounts,
+        payloads: HashMap::new(),
+        sync_fs: false,
+    };
     let unpacked = async {
         client.diff().apply(apply).await?;
         let commit = CommitSnapshotRequest {

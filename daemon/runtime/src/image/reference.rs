@@ -51,13 +51,19 @@ impl Reference {
             Some(_) => (DEFAULT_REGISTRY, path.to_owned()),
             None => (DEFAULT_REGISTRY, format!("library/{path}")),
         };
-        let registry = if registry == "index.docker.io" { DEFAULT_REGISTRY } else { registry };
+        let registry = if registry == "index.docker.io" {
+            DEFAULT_REGISTRY
+        } else {
+            registry
+        };
         let part = |part: &str| {
             let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
             !part.is_empty() && part.chars().all(fits) && !part.starts_with(['.', '-', '_'])
         };
         if repository.len() > 255 || !repository.split('/').all(part) {
-            return Err(invalid("a repository has lower-case letters, digits, '.', '_', '-' and '/'"));
+            return Err(invalid(
+                "a repository has lower-case letters, digits, '.', '_', '-' and '/'",
+            ));
         }
         Ok(Self {
             registry: registry.to_owned(),
@@ -75,7 +81,11 @@ impl Reference {
     /// As people write it: `nginx:1.10` for `docker.io/library/nginx:1.10`.
     pub fn familiar(&self) -> String {
         let name = match self.registry.as_str() {
-            DEFAULT_REGISTRY => self.repository.strip_prefix("library/").unwrap_or(&self.repository).to_owned(),
+            DEFAULT_REGISTRY => self
+                .repository
+                .strip_prefix("library/")
+                .unwrap_or(&self.repository)
+                .to_owned(),
             other => format!("{other}/{}", self.repository),
         };
         match (&self.tag, &self.digest) {
@@ -89,7 +99,13 @@ impl Reference {
 impl fmt::Display for Reference {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let separator = if self.digest.is_some() { '@' } else { ':' };
-        write!(out, "{}/{}{separator}{}", self.registry, self.repository, self.version())
+        write!(
+            out,
+            "{}/{}{separator}{}",
+            self.registry,
+            self.repository,
+            self.version()
+        )
     }
 }
 
@@ -107,16 +123,33 @@ mod tests {
             ("localhost/app", "localhost/app:latest"),
             ("10.0.0.1:5000/app:1", "10.0.0.1:5000/app:1"),
             ("ghcr.io/a/b/c", "ghcr.io/a/b/c:latest"),
-            (&format!("nginx:1@{digest}"), &format!("docker.io/library/nginx@{digest}")),
+            (
+                &format!("nginx:1@{digest}"),
+                &format!("docker.io/library/nginx@{digest}"),
+            ),
         ] {
             assert_eq!(Reference::parse(text).unwrap().to_string(), full, "{text}");
         }
-        assert_eq!(Reference::parse("docker.io/library/nginx").unwrap().familiar(), "nginx:latest");
+        assert_eq!(
+            Reference::parse("docker.io/library/nginx").unwrap().familiar(),
+            "nginx:latest"
+        );
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "UPPER", "a b", "a:", "a@sha256:1", "a//b", "-a", ":1", "a:b c", "a/../b"] {
+        for text in [
+            "",
+            "UPPER",
+            "a b",
+            "a:",
+            "a@sha256:1",
+            "a//b",
+            "-a",
+            ":1",
+            "a:b c",
+            "a/../b",
+        ] {
             assert!(Reference::parse(text).is_err(), "{text}");
         }
     }

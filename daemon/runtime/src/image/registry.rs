@@ -44,8 +44,15 @@ impl Registry {
             .user_agent(concat!("bramble/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| error.to_string())?;
-        let mirror = config.registry_mirror.as_ref().map(|url| url.trim_end_matches('/').to_owned());
-        Ok(Self { http, mirror, insecure: config.insecure_registries.clone() })
+        let mirror = config
+            .registry_mirror
+            .as_ref()
+            .map(|url| url.trim_end_matches('/').to_owned());
+        Ok(Self {
+            http,
+            mirror,
+            insecure: config.insecure_registries.clone(),
+        })
     }
 
     /// Where an image is asked for: the mirror first, for plain names.
@@ -95,18 +102,36 @@ impl Registry {
     }
 
     /// A manifest from one place.
-    pub async fn manifest_at(&self, base: &str, reference: &Reference, version: &str) -> Result<Answered, Error> {
+    pub async fn manifest_at(
+        &self,
+        base: &str,
+        reference: &Reference,
+        version: &str,
+    ) -> Result<Answered, Error> {
         let url = format!("{base}/v2/{}/manifests/{version}", reference.repository);
         let response = self.get(&url, reference, Some(ACCEPT)).await?;
-        let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media_type = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim().to_owned();
         let body = bounded(response, MAX_MANIFEST).await?;
-        Ok(Answered { body, media_type, base: base.to_owned() })
+        Ok(Answered {
+            body,
+            media_type,
+            base: base.to_owned(),
+        })
     }
 
     /// A blob, as a response whose body is still to be read.
     pub async fn blob(&self, base: &str, reference: &Reference, digest: &str) -> Result<Response, Error> {
-        self.get(&format!("{base}/v2/{}/blobs/{digest}", reference.repository), reference, None).await
+        self.get(
+            &format!("{base}/v2/{}/blobs/{digest}", reference.repository),
+            reference,
+            None,
+        )
+        .await
     }
 
     async fn get(&self, url: &str, reference: &Reference, accept: Option<&str>) -> Result<Response, Error> {
@@ -123,21 +148,31 @@ impl Registry {
         let unreachable = |error: reqwest::Error| Error::Temporary(format!("registry: {}", chain(&error)));
         let mut response = send(None).await.map_err(unreachable)?;
         if response.status() == StatusCode::UNAUTHORIZED {
-            let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).unwrap_or("");
-            let token = self.token(&challenge.to_owned(), reference).await?;
+            let challenge = response
+                .headers()
+                .get(WWW_AUTHENTICATE)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or("");
+            let token = self.token(challenge, reference).await?;
             response = send(Some(token)).await.map_err(unreachable)?;
         }
         match response.status() {
             status if status.is_success() => Ok(response),
-            StatusCode::NOT_FOUND => Err(Error::NotFound(format!("No such image: {}", reference.familiar()))),
+            StatusCode::NOT_FOUND => Err(Error::NotFound(format!(
+                "No such image: {}",
+                reference.familiar()
+            ))),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Error::Fatal(format!(
                 "pull access denied for {}, repository does not exist or may require authorization",
                 reference.familiar()
             ))),
-            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Err(Error::Temporary(format!("registry answers {status} for {}", reference.familiar())))
-            }
-            status => Err(Error::Fatal(format!("registry answers {status} for {}", reference.familiar()))),
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Err(
+                Error::Temporary(format!("registry answers {status} for {}", reference.familiar())),
+            ),
+            status => Err(Error::Fatal(format!(
+                "registry answers {status} for {}",
+                reference.familiar()
+            ))),
         }
     }
 
@@ -171,7 +206,8 @@ impl Registry {
             token: Option<String>,
             access_token: Option<String>,
         }
-        let token: Token = serde_json::from_slice(&bounded(response, 1 << 20).await?).map_err(|_| denied())?;
+        let token: Token =
+            serde_json::from_slice(&bounded(response, 1 << 20).await?).map_err(|_| denied())?;
         token.token.or(token.access_token).ok_or_else(denied)
     }
 }
@@ -190,10 +226,15 @@ fn chain(error: &dyn std::error::Error) -> String {
 async fn bounded(mut response: Response, most: usize) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     loop {
-        let piece = response.chunk().await.map_err(|error| Error::Temporary(format!("registry: {}", chain(&error))))?;
+        let piece = response
+            .chunk()
+            .await
+            .map_err(|error| Error::Temporary(format!("registry: {}", chain(&error))))?;
         let Some(piece) = piece else { return Ok(body) };
         if body.len() + piece.len() > most {
-            return Err(Error::Fatal(format!("the registry's answer is longer than {most} bytes")));
+            return Err(Error::Fatal(format!(
+                "the registry's answer is longer than {most} bytes"
+            )));
         }
         body.extend_from_slice(&piece);
     }
@@ -201,10 +242,18 @@ async fn bounded(mut response: Response, most: usize) -> Result<Vec<u8>, Error> 
 
 /// True if an address lies in a network such as `10.0.0.0/8`.
 fn within(address: IpAddr, network: &str) -> bool {
-    let Some((network, bits)) = network.split_once('/') else { return false };
-    let (Ok(network), Ok(bits)) = (network.parse::<IpAddr>(), bits.parse::<u32>()) else { return false };
+    let Some((network, bits)) = network.split_once('/') else {
+        return false;
+    };
+    let (Ok(network), Ok(bits)) = (network.parse::<IpAddr>(), bits.parse::<u32>()) else {
+        return false;
+    };
     let top = |bytes: &[u8]| -> Vec<bool> {
-        let bit = |at: u32| bytes.get((at / 8) as usize).is_some_and(|byte| byte >> (7 - at % 8) & 1 == 1);
+        let bit = |at: u32| {
+            bytes
+                .get((at / 8) as usize)
+                .is_some_and(|byte| byte >> (7 - at % 8) & 1 == 1)
+        };
         (0..bits.min(128)).map(bit).collect()
     };
     match (address, network) {

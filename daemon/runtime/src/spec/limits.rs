@@ -8,12 +8,25 @@ use serde_json::{Value, json};
 /// Between two looks of the scheduler, in microseconds (Docker's).
 const CPU_PERIOD: i64 = 100_000;
 /// Device nodes that every container has; all others are out of its reach (Docker's).
-const DEVICES: [(i64, i64); 9] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (136, -1)];
+const DEVICES: [(i64, i64); 9] = [
+    (1, 3),
+    (1, 5),
+    (1, 7),
+    (1, 8),
+    (1, 9),
+    (5, 0),
+    (5, 1),
+    (5, 2),
+    (136, -1),
+];
 
 /// Limits of the container's control group.
 pub(super) fn resources(task: &Task) -> Value {
     let requirements = task.spec.resources.clone().unwrap_or_default();
-    let (limits, kept) = (requirements.limits.unwrap_or_default(), requirements.reservations.unwrap_or_default());
+    let (limits, kept) = (
+        requirements.limits.unwrap_or_default(),
+        requirements.reservations.unwrap_or_default(),
+    );
     let some = |value: Option<i64>| value.filter(|value| *value > 0);
     let mut devices = vec![json!({ "allow": false, "access": "rwm" })];
     devices.extend(DEVICES.map(|(major, minor)| {
@@ -59,8 +72,21 @@ pub(super) fn rlimits(container: &ContainerSpec, clamp: Clamp) -> Result<Vec<Val
     let mut all = Vec::new();
     for limit in container.ulimits.iter().flatten() {
         let known = [
-            "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
-            "rttime", "sigpending", "stack",
+            "core",
+            "cpu",
+            "data",
+            "fsize",
+            "locks",
+            "memlock",
+            "msgqueue",
+            "nice",
+            "nofile",
+            "nproc",
+            "rss",
+            "rtprio",
+            "rttime",
+            "sigpending",
+            "stack",
         ];
         if !known.contains(&limit.name.as_str()) {
             return Err(Error::Fatal(format!("there is no ulimit {}", limit.name)));
@@ -71,7 +97,11 @@ pub(super) fn rlimits(container: &ContainerSpec, clamp: Clamp) -> Result<Vec<Val
             _ => None,
         };
         // -1 is "without limit".
-        let cut = |value: i64| u64::try_from(value).unwrap_or(u64::MAX).min(most.unwrap_or(u64::MAX));
+        let cut = |value: i64| {
+            u64::try_from(value)
+                .unwrap_or(u64::MAX)
+                .min(most.unwrap_or(u64::MAX))
+        };
         all.push(json!({
             "type": format!("RLIMIT_{}", limit.name.to_uppercase()),
             "hard": cut(limit.hard),

@@ -73,7 +73,12 @@ pub(crate) fn build(parts: &Parts<'_>) -> Result<Value, Error> {
 }
 
 fn namespaces(network: Option<&Attached>) -> Value {
-    let mut namespaces = vec![json!({ "type": "mount" }), json!({ "type": "pid" }), json!({ "type": "ipc" }), json!({ "type": "uts" })];
+    let mut namespaces = vec![
+        json!({ "type": "mount" }),
+        json!({ "type": "pid" }),
+        json!({ "type": "ipc" }),
+        json!({ "type": "uts" }),
+    ];
     if let Some(attached) = network {
         namespaces.push(json!({ "type": "network", "path": attached.namespace }));
     }
@@ -92,9 +97,15 @@ pub(crate) fn hostname(parts: &Parts<'_>, container: &ContainerSpec) -> String {
 fn process(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Value, Error> {
     let args = arguments(parts.image, container);
     if args.is_empty() {
-        return Err(Error::Fatal("no command specified: neither the image nor the service names one".to_owned()));
+        return Err(Error::Fatal(
+            "no command specified: neither the image nor the service names one".to_owned(),
+        ));
     }
-    let directory = container.dir.as_deref().or(parts.image.config.working_dir.as_deref()).filter(|dir| !dir.is_empty());
+    let directory = container
+        .dir
+        .as_deref()
+        .or(parts.image.config.working_dir.as_deref())
+        .filter(|dir| !dir.is_empty());
     let caps = capabilities(container)?;
     let privileges = container.privileges.as_ref();
     Ok(json!({
@@ -115,8 +126,16 @@ fn arguments(image: &ImageConfig, container: &ContainerSpec) -> Vec<String> {
     let given = |list: &Option<Vec<String>>| list.clone().filter(|list| !list.is_empty());
     let (command, args) = (given(&container.command), given(&container.args));
     let replaced = command.is_some();
-    let mut all = command.or_else(|| image.config.entrypoint.clone()).unwrap_or_default();
-    all.extend(args.unwrap_or_else(|| if replaced { Vec::new() } else { image.config.cmd.clone().unwrap_or_default() }));
+    let mut all = command
+        .or_else(|| image.config.entrypoint.clone())
+        .unwrap_or_default();
+    all.extend(args.unwrap_or_else(|| {
+        if replaced {
+            Vec::new()
+        } else {
+            image.config.cmd.clone().unwrap_or_default()
+        }
+    }));
     all
 }
 
@@ -140,18 +159,33 @@ fn environment(parts: &Parts<'_>, container: &ContainerSpec) -> Vec<String> {
         }
     };
     parts.image.config.env.iter().flatten().for_each(|line| set(line));
-    container.env.iter().flatten().for_each(|line| set(&fill(line, parts.task, parts.board)));
-    if let Some(home) = parts.user.home.clone().filter(|_| !env.iter().any(|(name, _)| name == "HOME")) {
+    container
+        .env
+        .iter()
+        .flatten()
+        .for_each(|line| set(&fill(line, parts.task, parts.board)));
+    if let Some(home) = parts
+        .user
+        .home
+        .clone()
+        .filter(|_| !env.iter().any(|(name, _)| name == "HOME"))
+    {
         env.push(("HOME".to_owned(), home));
     }
-    env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    env.into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect()
 }
 
 /// Docker's default capabilities, with those that the service adds and without those that it drops.
 fn capabilities(container: &ContainerSpec) -> Result<Vec<String>, Error> {
     let full = |name: &String| {
         let name = name.to_uppercase();
-        if name == "ALL" || name.starts_with("CAP_") { name } else { format!("CAP_{name}") }
+        if name == "ALL" || name.starts_with("CAP_") {
+            name
+        } else {
+            format!("CAP_{name}")
+        }
     };
     let added: Vec<String> = container.capability_add.iter().flatten().map(full).collect();
     let dropped: Vec<String> = container.capability_drop.iter().flatten().map(full).collect();
@@ -209,17 +243,29 @@ pub(crate) fn resolv_conf(container: &ContainerSpec, boards: &str) -> String {
         .map(str::to_owned)
         .collect();
     lines.extend(servers);
-    lines.extend(search.iter().filter(|list| !list.is_empty()).map(|list| format!("search {}", list.join(" "))));
-    lines.extend(options.iter().filter(|list| !list.is_empty()).map(|list| format!("options {}", list.join(" "))));
+    lines.extend(
+        search
+            .iter()
+            .filter(|list| !list.is_empty())
+            .map(|list| format!("search {}", list.join(" "))),
+    );
+    lines.extend(
+        options
+            .iter()
+            .filter(|list| !list.is_empty())
+            .map(|list| format!("options {}", list.join(" "))),
+    );
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// A path below `root`, whatever `path` says: no way out by `..`.
 pub(crate) fn below(root: &Path, path: &str) -> PathBuf {
-    let inside = Path::new(path).components().filter_map(|component| match component {
-        std::path::Component::Normal(part) => Some(part),
-        _ => None,
-    });
+    let inside = Path::new(path)
+        .components()
+        .filter_map(|component| match component {
+            std::path::Component::Normal(part) => Some(part),
+            _ => None,
+        });
     root.join(inside.collect::<PathBuf>())
 }
 

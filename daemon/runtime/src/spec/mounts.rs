@@ -11,7 +11,12 @@ pub(super) fn mounts(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Vec
     let mut all = kernels();
     for name in ["hosts", "hostname", "resolv.conf"] {
         let target = format!("/etc/{name}");
-        if !container.mounts.iter().flatten().any(|mount| mount.target.as_deref() == Some(&target)) {
+        if !container
+            .mounts
+            .iter()
+            .flatten()
+            .any(|mount| mount.target.as_deref() == Some(&target))
+        {
             all.push(bind(parts.files.join(name), &target, &["rbind", "rprivate"]));
         }
     }
@@ -19,7 +24,11 @@ pub(super) fn mounts(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Vec
     // What is mounted inside another mount comes after it.
     users.sort_by_key(|mount| mount.target.as_deref().unwrap_or_default().matches('/').count());
     for mount in users {
-        let target = fill(mount.target.as_deref().unwrap_or_default(), parts.task, parts.board);
+        let target = fill(
+            mount.target.as_deref().unwrap_or_default(),
+            parts.task,
+            parts.board,
+        );
         // Over one of ours, such as /dev/shm.
         all.retain(|known| known["destination"] != target.as_str());
         all.push(one(parts, mount, &target)?);
@@ -28,17 +37,34 @@ pub(super) fn mounts(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Vec
 }
 
 fn kernels() -> Vec<Value> {
-    let mount = |destination: &str, kind: &str, options: &[&str]| {
-        json!({ "destination": destination, "type": kind, "source": kind, "options": options })
-    };
+    let mount = |destination: &str, kind: &str, options: &[&str]| json!({ "destination": destination, "type": kind, "source": kind, "options": options });
     vec![
         mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
-        mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        mount("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+        mount(
+            "/dev",
+            "tmpfs",
+            &["nosuid", "strictatime", "mode=755", "size=65536k"],
+        ),
+        mount(
+            "/dev/pts",
+            "devpts",
+            &[
+                "nosuid",
+                "noexec",
+                "newinstance",
+                "ptmxmode=0666",
+                "mode=0620",
+                "gid=5",
+            ],
+        ),
         mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
         mount("/sys/fs/cgroup", "cgroup", &["ro", "nosuid", "noexec", "nodev"]),
         mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-        mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", "size=67108864"]),
+        mount(
+            "/dev/shm",
+            "tmpfs",
+            &["nosuid", "noexec", "nodev", "mode=1777", "size=67108864"],
+        ),
     ]
 }
 
@@ -47,18 +73,38 @@ fn bind(source: PathBuf, target: &str, options: &[&str]) -> Value {
 }
 
 fn one(parts: &Parts<'_>, mount: &Mount, target: &str) -> Result<Value, Error> {
-    let source = fill(mount.source.as_deref().unwrap_or_default(), parts.task, parts.board);
-    let read = if mount.read_only.unwrap_or(false) { "ro" } else { "rw" };
+    let source = fill(
+        mount.source.as_deref().unwrap_or_default(),
+        parts.task,
+        parts.board,
+    );
+    let read = if mount.read_only.unwrap_or(false) {
+        "ro"
+    } else {
+        "rw"
+    };
     match mount.kind.as_deref() {
         Some("bind") => {
             let options = mount.bind_options.clone().unwrap_or_default();
-            let propagation = options.propagation.as_deref().filter(|text| !text.is_empty()).unwrap_or("rprivate");
-            let recursion = if options.non_recursive.unwrap_or(false) { "bind" } else { "rbind" };
+            let propagation = options
+                .propagation
+                .as_deref()
+                .filter(|text| !text.is_empty())
+                .unwrap_or("rprivate");
+            let recursion = if options.non_recursive.unwrap_or(false) {
+                "bind"
+            } else {
+                "rbind"
+            };
             Ok(bind(source.into(), target, &[recursion, propagation, read]))
         }
         Some("volume") => {
             let mut folder = volume(parts, &source, target);
-            if let Some(subpath) = mount.volume_options.as_ref().and_then(|options| options.subpath.as_deref()) {
+            if let Some(subpath) = mount
+                .volume_options
+                .as_ref()
+                .and_then(|options| options.subpath.as_deref())
+            {
                 folder = below(&folder, subpath);
             }
             Ok(bind(folder, target, &["rbind", "rprivate", read]))
@@ -66,12 +112,20 @@ fn one(parts: &Parts<'_>, mount: &Mount, target: &str) -> Result<Value, Error> {
         Some("tmpfs") => {
             let tmpfs = mount.tmpfs_options.clone().unwrap_or_default();
             let mut options = vec!["nosuid".to_owned(), "nodev".to_owned(), read.to_owned()];
-            options.extend(tmpfs.size_bytes.filter(|size| *size > 0).map(|size| format!("size={size}")));
+            options.extend(
+                tmpfs
+                    .size_bytes
+                    .filter(|size| *size > 0)
+                    .map(|size| format!("size={size}")),
+            );
             options.extend(tmpfs.mode.map(|mode| format!("mode={mode:o}")));
             options.extend(tmpfs.options.into_iter().flatten().map(|option| option.join("=")));
             Ok(json!({ "destination": target, "type": "tmpfs", "source": "tmpfs", "options": options }))
         }
-        other => Err(Error::Fatal(format!("mounts of type '{}' can't be used here", other.unwrap_or_default()))),
+        other => Err(Error::Fatal(format!(
+            "mounts of type '{}' can't be used here",
+            other.unwrap_or_default()
+        ))),
     }
 }
 
@@ -92,8 +146,16 @@ pub(crate) fn folders(parts: &Parts<'_>, container: &ContainerSpec) -> Vec<PathB
         .flatten()
         .filter(|mount| mount.kind.as_deref() == Some("volume"))
         .map(|mount| {
-            let source = fill(mount.source.as_deref().unwrap_or_default(), parts.task, parts.board);
-            let target = fill(mount.target.as_deref().unwrap_or_default(), parts.task, parts.board);
+            let source = fill(
+                mount.source.as_deref().unwrap_or_default(),
+                parts.task,
+                parts.board,
+            );
+            let target = fill(
+                mount.target.as_deref().unwrap_or_default(),
+                parts.task,
+                parts.board,
+            );
             volume(parts, &source, &target)
         })
         .collect()

@@ -12,19 +12,65 @@ const CALLS: &str = include_str!("calls.txt");
 
 /// Calls that come with a capability.
 const WITH: [(&str, &[&str]); 9] = [
-    ("CAP_SYS_ADMIN", &[
-        "bpf", "clone", "clone3", "fanotify_init", "fsconfig", "fsmount", "fsopen", "fspick", "mount", "mount_setattr",
-        "move_mount", "open_tree", "perf_event_open", "quotactl", "quotactl_fd", "setdomainname", "sethostname", "setns",
-        "syslog", "umount", "umount2", "unshare",
-    ]),
+    (
+        "CAP_SYS_ADMIN",
+        &[
+            "bpf",
+            "clone",
+            "clone3",
+            "fanotify_init",
+            "fsconfig",
+            "fsmount",
+            "fsopen",
+            "fspick",
+            "mount",
+            "mount_setattr",
+            "move_mount",
+            "open_tree",
+            "perf_event_open",
+            "quotactl",
+            "quotactl_fd",
+            "setdomainname",
+            "sethostname",
+            "setns",
+            "syslog",
+            "umount",
+            "umount2",
+            "unshare",
+        ],
+    ),
     ("CAP_SYS_BOOT", &["reboot"]),
     ("CAP_SYS_CHROOT", &["chroot"]),
-    ("CAP_SYS_MODULE", &["delete_module", "finit_module", "init_module"]),
+    (
+        "CAP_SYS_MODULE",
+        &["delete_module", "finit_module", "init_module"],
+    ),
     ("CAP_SYS_PACCT", &["acct"]),
-    ("CAP_SYS_PTRACE", &["kcmp", "pidfd_getfd", "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace"]),
+    (
+        "CAP_SYS_PTRACE",
+        &[
+            "kcmp",
+            "pidfd_getfd",
+            "process_madvise",
+            "process_vm_readv",
+            "process_vm_writev",
+            "ptrace",
+        ],
+    ),
     ("CAP_SYS_RAWIO", &["ioperm", "iopl"]),
-    ("CAP_SYS_TIME", &["clock_settime", "clock_settime64", "settimeofday", "stime"]),
-    ("CAP_SYS_NICE", &["get_mempolicy", "mbind", "set_mempolicy", "set_mempolicy_home_node"]),
+    (
+        "CAP_SYS_TIME",
+        &["clock_settime", "clock_settime64", "settimeofday", "stime"],
+    ),
+    (
+        "CAP_SYS_NICE",
+        &[
+            "get_mempolicy",
+            "mbind",
+            "set_mempolicy",
+            "set_mempolicy_home_node",
+        ],
+    ),
 ];
 
 /// Flags of `clone` that make namespaces: CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
@@ -32,11 +78,15 @@ const NEW_NAMESPACES: u64 = 0x7E02_0000;
 
 /// The profile; none if the service asks for none.
 pub(super) fn profile(container: &ContainerSpec, capabilities: &[String]) -> Value {
-    let seccomp = container.privileges.as_ref().and_then(|privileges| privileges.seccomp.as_ref());
+    let seccomp = container
+        .privileges
+        .as_ref()
+        .and_then(|privileges| privileges.seccomp.as_ref());
     if seccomp.and_then(|seccomp| seccomp.mode.as_deref()) == Some("unconfined") {
         return Value::Null;
     }
-    let mut rules = vec![json!({ "names": CALLS.split_whitespace().collect::<Vec<_>>(), "action": "SCMP_ACT_ALLOW" })];
+    let mut rules =
+        vec![json!({ "names": CALLS.split_whitespace().collect::<Vec<_>>(), "action": "SCMP_ACT_ALLOW" })];
     for (capability, calls) in WITH {
         if capabilities.iter().any(|known| known == capability) {
             rules.push(json!({ "names": calls, "action": "SCMP_ACT_ALLOW" }));

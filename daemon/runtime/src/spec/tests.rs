@@ -19,10 +19,22 @@ fn attached() -> Attached {
 }
 
 fn spec_of(container: ContainerSpec, resources: Option<ResourceRequirements>) -> Result<Value, Error> {
-    let mut task = Task { id: "t1".into(), slot: Some(2), ..Task::default() };
+    let mut task = Task {
+        id: "t1".into(),
+        slot: Some(2),
+        ..Task::default()
+    };
     task.origin.service_name = "web".into();
-    task.spec = TaskSpec { container_spec: Some(container), resources, ..TaskSpec::default() };
-    let board = Board { hostname: "board-1".into(), os: "linux".into(), architecture: "aarch64".into() };
+    task.spec = TaskSpec {
+        container_spec: Some(container),
+        resources,
+        ..TaskSpec::default()
+    };
+    let board = Board {
+        hostname: "board-1".into(),
+        os: "linux".into(),
+        architecture: "aarch64".into(),
+    };
     build(&Parts {
         task: &task,
         image: &image(),
@@ -32,7 +44,11 @@ fn spec_of(container: ContainerSpec, resources: Option<ResourceRequirements>) ->
         files: Path::new("/run/files"),
         volumes: Path::new("/var/volumes"),
         id: "0123456789abcdef",
-        clamp: Clamp { nofile: Some(1024), nproc: None, oom_score_adj: 0 },
+        clamp: Clamp {
+            nofile: Some(1024),
+            nproc: None,
+            oom_score_adj: 0,
+        },
     })
 }
 
@@ -43,7 +59,15 @@ fn strings(list: &[&str]) -> Option<Vec<String>> {
 #[test]
 fn command_and_arguments_follow_dockers_rule() {
     let args = |command, args| {
-        let spec = spec_of(ContainerSpec { command, args, ..Default::default() }, None).unwrap();
+        let spec = spec_of(
+            ContainerSpec {
+                command,
+                args,
+                ..Default::default()
+            },
+            None,
+        )
+        .unwrap();
         spec["process"]["args"].clone()
     };
     assert_eq!(args(None, None), json!(["/entry", "serve"]));
@@ -55,7 +79,14 @@ fn command_and_arguments_follow_dockers_rule() {
 #[test]
 fn environment_is_overlaid_and_filled_in() {
     let env = strings(&["A=service", "B", "N={{.Node.Hostname}}-{{.Task.Slot}}-{{.What}}"]);
-    let spec = spec_of(ContainerSpec { env, ..Default::default() }, None).unwrap();
+    let spec = spec_of(
+        ContainerSpec {
+            env,
+            ..Default::default()
+        },
+        None,
+    )
+    .unwrap();
     let env: Vec<String> = serde_json::from_value(spec["process"]["env"].clone()).unwrap();
     assert!(env.contains(&"A=service".to_owned()));
     assert!(!env.iter().any(|line| line.starts_with("B=")));
@@ -65,8 +96,15 @@ fn environment_is_overlaid_and_filled_in() {
 
 #[test]
 fn limits_become_the_kernels() {
-    let limits = Limits { nano_cpus: Some(500_000_000), memory_bytes: Some(64 << 20), pids: Some(10) };
-    let resources = ResourceRequirements { limits: Some(limits), ..Default::default() };
+    let limits = Limits {
+        nano_cpus: Some(500_000_000),
+        memory_bytes: Some(64 << 20),
+        pids: Some(10),
+    };
+    let resources = ResourceRequirements {
+        limits: Some(limits),
+        ..Default::default()
+    };
     let spec = spec_of(ContainerSpec::default(), Some(resources)).unwrap();
     let resources = &spec["linux"]["resources"];
     assert_eq!(resources["cpu"], json!({ "period": 100_000, "quota": 50_000 }));
@@ -78,8 +116,11 @@ fn limits_become_the_kernels() {
 #[test]
 fn capabilities_are_added_and_dropped() {
     let caps = |add: &[&str], drop: &[&str]| {
-        let container =
-            ContainerSpec { capability_add: strings(add), capability_drop: strings(drop), ..Default::default() };
+        let container = ContainerSpec {
+            capability_add: strings(add),
+            capability_drop: strings(drop),
+            ..Default::default()
+        };
         spec_of(container, None).map(|spec| spec["process"]["capabilities"]["bounding"].clone())
     };
     let named = |caps: Value, name: &str| caps.as_array().unwrap().iter().any(|cap| cap == name);
@@ -92,7 +133,10 @@ fn capabilities_are_added_and_dropped() {
 #[test]
 fn namespaces_cannot_be_made_without_the_capability() {
     let rules = |add: &[&str]| {
-        let container = ContainerSpec { capability_add: strings(add), ..Default::default() };
+        let container = ContainerSpec {
+            capability_add: strings(add),
+            ..Default::default()
+        };
         spec_of(container, None).unwrap()["linux"]["seccomp"]["syscalls"].to_string()
     };
     assert!(!rules(&[]).contains("\"unshare\""));
@@ -107,10 +151,25 @@ fn a_mount_may_take_the_place_of_one_of_ours_and_a_volume_stays_in_its_folder() 
         target: Some(target.into()),
         ..Mount::default()
     };
-    let mounts = vec![mount("tmpfs", "", "/dev/shm"), mount("volume", "../../etc", "/data")];
-    let spec = spec_of(ContainerSpec { mounts: Some(mounts), ..Default::default() }, None).unwrap();
+    let mounts = vec![
+        mount("tmpfs", "", "/dev/shm"),
+        mount("volume", "../../etc", "/data"),
+    ];
+    let spec = spec_of(
+        ContainerSpec {
+            mounts: Some(mounts),
+            ..Default::default()
+        },
+        None,
+    )
+    .unwrap();
     let all = spec["mounts"].as_array().unwrap();
-    assert_eq!(all.iter().filter(|mount| mount["destination"] == "/dev/shm").count(), 1);
+    assert_eq!(
+        all.iter()
+            .filter(|mount| mount["destination"] == "/dev/shm")
+            .count(),
+        1
+    );
     let data = all.iter().find(|mount| mount["destination"] == "/data").unwrap();
     assert!(data["source"].as_str().unwrap().starts_with("/var/volumes/"));
     assert!(!data["source"].as_str().unwrap().contains("/etc"));
@@ -118,16 +177,36 @@ fn a_mount_may_take_the_place_of_one_of_ours_and_a_volume_stays_in_its_folder() 
 
 #[test]
 fn a_hard_limit_beyond_our_own_is_cut() {
-    let limit = model::Ulimit { name: "nofile".into(), hard: 9000, soft: 8000 };
-    let spec = spec_of(ContainerSpec { ulimits: Some(vec![limit]), ..Default::default() }, None).unwrap();
+    let limit = model::Ulimit {
+        name: "nofile".into(),
+        hard: 9000,
+        soft: 8000,
+    };
+    let spec = spec_of(
+        ContainerSpec {
+            ulimits: Some(vec![limit]),
+            ..Default::default()
+        },
+        None,
+    )
+    .unwrap();
     assert_eq!(spec["process"]["rlimits"][0]["hard"], 1024);
 }
 
 #[test]
 fn resolvers_on_the_boards_loopback_are_left_out() {
     let text = "nameserver 127.0.0.53\nnameserver 10.0.0.1\nsearch home\n";
-    assert_eq!(resolv_conf(&ContainerSpec::default(), text), "nameserver 10.0.0.1\nsearch home\n");
-    let dns = model::DnsConfig { nameservers: strings(&["1.1.1.1"]), ..Default::default() };
-    let container = ContainerSpec { dns_config: Some(dns), ..Default::default() };
+    assert_eq!(
+        resolv_conf(&ContainerSpec::default(), text),
+        "nameserver 10.0.0.1\nsearch home\n"
+    );
+    let dns = model::DnsConfig {
+        nameservers: strings(&["1.1.1.1"]),
+        ..Default::default()
+    };
+    let container = ContainerSpec {
+        dns_config: Some(dns),
+        ..Default::default()
+    };
     assert_eq!(resolv_conf(&container, text), "search home\nnameserver 1.1.1.1\n");
 }
