@@ -144,7 +144,7 @@ impl api::Backend for Backend {
             data_path_port: request.data_path_port,
             availability: request.availability,
         };
-        self.tell(|done| Command::Init(init, done)).await
+        self.tell(|done| Command::Init(Box::new(init), done)).await
     }
 
     async fn join(&self, request: JoinRequest) -> Result<(), Error> {

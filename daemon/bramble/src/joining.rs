@@ -142,12 +142,12 @@ async fn ask(
             ));
         }
     }
-    if let Pass::Token(token) = pass {
-        if !token.is_for(&reply.ca) {
-            return Err(Answer::No(
-                Refused("the certificate authority is not the token's".to_owned()).into(),
-            ));
-        }
+    if let Pass::Token(token) = pass
+        && !token.is_for(&reply.ca)
+    {
+        return Err(Answer::No(
+            Refused("the certificate authority is not the token's".to_owned()).into(),
+        ));
     }
     let identity =
         Identity::new(&reply.certificate, &key, &reply.ca).context("the certificate that was issued")?;

@@ -40,7 +40,7 @@ pub async fn live(
         };
         node.standing.send_replace(Standing::In);
         node.trouble.send_replace(None);
-        let end = member::live(&node, &executor, founded, &mut commands, &shutdown).await?;
+        let end = Box::pin(member::live(&node, &executor, founded, &mut commands, &shutdown)).await?;
         let stay_out = match end {
             End::Shutdown => return Ok(()),
             End::Left | End::Removed => true,
@@ -78,7 +78,7 @@ async fn outside(
             formed = formation::form(node, executor), if forms => return Some(formed),
         };
         match command {
-            Command::Init(init, done) => match found_by_hand(node, executor, init).await {
+            Command::Init(init, done) => match found_by_hand(node, executor, *init).await {
                 Ok(store) => {
                     let _ = done.send(Ok(node.identity.borrow().node_id().to_owned()));
                     return Some(Some(store));

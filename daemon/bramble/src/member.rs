@@ -194,10 +194,10 @@ async fn remember_managers(node: &Arc<Node>) -> std::convert::Infallible {
             .collect();
         // Which of them leads changes more often than who they are: not worth a write.
         managers.sort();
-        if !managers.is_empty() {
-            if let Err(error) = node.keep(|kept| kept.managers = managers) {
-                tracing::warn!(error = format!("{error:#}"), "managers' addresses not kept");
-            }
+        if !managers.is_empty()
+            && let Err(error) = node.keep(|kept| kept.managers = managers)
+        {
+            tracing::warn!(error = format!("{error:#}"), "managers' addresses not kept");
         }
         if orders.changed().await.is_err() {
             std::future::pending::<()>().await;

@@ -21,10 +21,10 @@ pub async fn announce(node: Arc<Node>, mut discovery: Discovery, shutdown: Cance
     );
     loop {
         let addresses = addresses::own(node.config.advertise.as_ref());
-        if !addresses.is_empty() {
-            if let Err(error) = discovery.announce(card(&node), addresses) {
-                tracing::warn!(%error, "not announced");
-            }
+        if !addresses.is_empty()
+            && let Err(error) = discovery.announce(card(&node), addresses)
+        {
+            tracing::warn!(%error, "not announced");
         }
         tokio::select! {
             () = shutdown.cancelled() => break,

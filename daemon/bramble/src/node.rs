@@ -58,7 +58,7 @@ pub struct Node {
 /// What a user tells this board to do; each is answered.
 pub enum Command {
     /// `docker swarm init`
-    Init(Init, oneshot::Sender<Result<String, Trouble>>),
+    Init(Box<Init>, oneshot::Sender<Result<String, Trouble>>),
     /// `docker swarm join`
     Join(Join, oneshot::Sender<Result<(), Trouble>>),
     /// `docker swarm leave`

@@ -186,11 +186,11 @@ pub async fn ask_out(node: &Node) {
         return;
     };
     let mut standing = manager.store().standing();
-    if manager.leads() {
-        if let Err(error) = manager.step_out(&me).await {
-            tracing::warn!(%error, "the quorum does not let this node out");
-            return;
-        }
+    if manager.leads()
+        && let Err(error) = manager.step_out(&me).await
+    {
+        tracing::warn!(%error, "the quorum does not let this node out");
+        return;
     }
     let _ = standing
         .wait_for(|standing| standing.members.iter().all(|member| member.node != me))
