@@ -15,7 +15,6 @@ use pki::JoinKey;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use store::Store;
 use tokio::time::Instant;
 
 /// After a try that failed.
@@ -77,14 +76,14 @@ impl Promises for Keeper {
     }
 }
 
-/// Joins or founds the card's cluster; the store, if it was founded here. Returns once this board is a member.
-pub async fn form(node: &Arc<Node>, executor: &Arc<dyn Executor>) -> Option<Store> {
+/// Joins or founds the card's cluster. Returns once this board is a member.
+pub async fn form(node: &Arc<Node>, executor: &Arc<dyn Executor>) {
     let mut sightings = node.sightings.clone();
     let started = Instant::now();
     loop {
         let seen = sightings.borrow_and_update().clone();
         let wait = match step(node, executor, &seen, started).await {
-            Ok(Done::Member(store)) => return store,
+            Ok(Done::Member) => return,
             Ok(Done::Wait(wait)) => wait,
             Err(error) => {
                 let text = format!("{error:#}");
@@ -102,7 +101,7 @@ pub async fn form(node: &Arc<Node>, executor: &Arc<dyn Executor>) -> Option<Stor
 }
 
 enum Done {
-    Member(Option<Store>),
+    Member,
     Wait(Duration),
 }
 
@@ -156,7 +155,7 @@ async fn step(
             match joining::join(&life::asker(node), &pass, Availability::Active, &addresses).await {
                 Ok(joined) => {
                     life::enter(node, joined, cluster).await?;
-                    Ok(Done::Member(None))
+                    Ok(Done::Member)
                 }
                 Err(error) if error.is::<Refused>() => {
                     tokio::time::sleep(AGAIN * 4).await;
@@ -188,7 +187,8 @@ async fn step(
                 data_path_port: 0,
                 availability: Availability::Active,
             };
-            Ok(Done::Member(Some(life::found(node, founding).await?)))
+            life::found(node, founding).await?;
+            Ok(Done::Member)
         }
     }
 }

@@ -18,7 +18,6 @@ use manager::Founding;
 use pki::Token;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use store::Store;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -30,17 +29,17 @@ pub async fn live(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     loop {
-        let founded = if node.kept.borrow().member {
-            None
-        } else {
-            match outside(&node, &executor, &mut commands, &shutdown).await {
-                Some(founded) => founded,
-                None => return Ok(()),
-            }
-        };
+        let member = node.kept.borrow().member;
+        if !member
+            && outside(&node, &executor, &mut commands, &shutdown)
+                .await
+                .is_none()
+        {
+            return Ok(());
+        }
         node.standing.send_replace(Standing::In);
         node.trouble.send_replace(None);
-        let end = Box::pin(member::live(&node, &executor, founded, &mut commands, &shutdown)).await?;
+        let end = Box::pin(member::live(&node, &executor, &mut commands, &shutdown)).await?;
         let stay_out = match end {
             End::Shutdown => return Ok(()),
             End::Left | End::Removed => true,
@@ -61,13 +60,13 @@ async fn forget(node: &Node, stay_out: bool) -> anyhow::Result<()> {
     node.become_known_as(provisional, false).await
 }
 
-/// Until this board is a member; the store that it founded, if it did. None at shutdown.
+/// Until this board is a member; none at shutdown.
 async fn outside(
     node: &Arc<Node>,
     executor: &Arc<dyn Executor>,
     commands: &mut mpsc::Receiver<Command>,
     shutdown: &CancellationToken,
-) -> Option<Option<Store>> {
+) -> Option<()> {
     loop {
         let forms = node.config.cluster.is_some() && !node.kept.borrow().left;
         node.standing
@@ -75,13 +74,15 @@ async fn outside(
         let command = tokio::select! {
             () = shutdown.cancelled() => return None,
             command = commands.recv() => command?,
-            formed = formation::form(node, executor), if forms => return Some(formed),
+            () = formation::form(node, executor), if forms => return Some(()),
         };
         match command {
             Command::Init(init, done) => match found_by_hand(node, executor, *init).await {
-                Ok(store) => {
+                Ok(()) => {
+                    // Whoever asked may ask on at once.
+                    node.standing.send_replace(Standing::In);
                     let _ = done.send(Ok(node.identity.borrow().node_id().to_owned()));
-                    return Some(Some(store));
+                    return Some(());
                 }
                 Err(trouble) => drop(done.send(Err(trouble))),
             },
@@ -89,8 +90,9 @@ async fn outside(
                 node.standing.send_replace(Standing::Pending);
                 match join_by_hand(node, join).await {
                     Ok(()) => {
+                        node.standing.send_replace(Standing::In);
                         let _ = done.send(Ok(()));
-                        return Some(None);
+                        return Some(());
                     }
                     Err(trouble) => drop(done.send(Err(trouble))),
                 }
@@ -109,7 +111,7 @@ async fn outside(
     }
 }
 
-async fn found_by_hand(node: &Arc<Node>, executor: &Arc<dyn Executor>, init: Init) -> Result<Store, Trouble> {
+async fn found_by_hand(node: &Arc<Node>, executor: &Arc<dyn Executor>, init: Init) -> Result<(), Trouble> {
     let founding = Founding {
         name: "default".to_owned(),
         join_key: None,
@@ -135,7 +137,7 @@ async fn found_by_hand(node: &Arc<Node>, executor: &Arc<dyn Executor>, init: Ini
 ///
 /// # Errors
 /// If keys can't be made or the disk can't be written.
-pub async fn found(node: &Arc<Node>, founding: Founding) -> anyhow::Result<Store> {
+pub async fn found(node: &Arc<Node>, founding: Founding) -> anyhow::Result<()> {
     let (name, address) = (founding.name.clone(), founding.address);
     let founded = manager::found(founding, node.clock.now(), &mut rand::rng())?;
     crate::board::forget_membership(&node.board.state)?;
@@ -150,7 +152,8 @@ pub async fn found(node: &Arc<Node>, founding: Founding) -> anyhow::Result<Store
         kept.managers = vec![(founded.node.to_string(), address)];
     })?;
     tracing::info!(node = %founded.node, %address, "cluster founded");
-    Ok(store)
+    quorum::start(node, store, manager::FIRST_RAFT_ID);
+    Ok(())
 }
 
 async fn join_by_hand(node: &Arc<Node>, join: Join) -> Result<(), Trouble> {

@@ -8,7 +8,6 @@ use exec::Executor;
 use pki::Role;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Store;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -32,14 +31,13 @@ pub enum End {
     Cloned,
 }
 
-/// Lives as a member. `founded`: the store, if this board has just founded the cluster.
+/// Lives as a member.
 ///
 /// # Errors
 /// If the disk can't be used.
 pub async fn live(
     node: &Arc<Node>,
     executor: &Arc<dyn Executor>,
-    founded: Option<Store>,
     commands: &mut mpsc::Receiver<Command>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<End> {
@@ -69,7 +67,7 @@ pub async fn live(
             }
         },
         end = obey(node, commands) => end,
-        never = quorum::follow_orders(node, founded) => match never {},
+        never = quorum::follow_orders(node) => match never {},
         never = renew_in_time(node, &uplink) => match never {},
         never = remember_managers(node) => match never {},
     };

@@ -58,11 +58,7 @@ fn hints(node: &Arc<Node>) -> manager::Hints {
 }
 
 /// Does what the managers say of this board's role, over and over.
-pub async fn follow_orders(node: &Arc<Node>, founded: Option<Store>) -> Infallible {
-    if let Some(store) = founded {
-        let id = node.kept.borrow().raft_id.unwrap_or(manager::FIRST_RAFT_ID);
-        start(node, store, id);
-    }
+pub async fn follow_orders(node: &Arc<Node>) -> Infallible {
     let mut orders = node.orders.subscribe();
     loop {
         let role = orders.borrow_and_update().role;
@@ -131,7 +127,8 @@ async fn reopen(node: &Arc<Node>, raft_id: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start(node: &Arc<Node>, store: Store, raft_id: u64) {
+/// Lets this board be a manager over an open store.
+pub fn start(node: &Arc<Node>, store: Store, raft_id: u64) {
     let me = NodeId::from(node.identity.borrow().node_id());
     node.manager
         .send_replace(Some(Manager::start(store, me, node.clock.clone())));

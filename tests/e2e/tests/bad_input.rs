@@ -38,7 +38,7 @@ fn mistakes_are_named_and_nothing_is_lost() -> Result<()> {
         &refused(board, "service update -d --image x nosuch")?,
         "not found",
     )?;
-    contains(&refused(board, "node inspect nosuch")?, "No such node: nosuch")?;
+    contains(&refused(board, "node inspect nosuch")?, "node nosuch not found")?;
 
     docker(
         board,

@@ -1,7 +1,7 @@
 //! What goes wrong while services run, and what must come of it.
 
 use anyhow::{Context, Result};
-use bramble_e2e::{PATIENCE, contains, docker, leader, running, settled, until};
+use bramble_e2e::{PATIENCE, docker, leader, running, settled, until};
 use lab::Lab;
 use std::collections::BTreeSet;
 
@@ -133,9 +133,16 @@ fn quorum_is_lost_and_found() -> Result<()> {
     ] {
         let answer = lab.wait_for("a clear 503", PATIENCE, || {
             let answer = lab.board(1).api(method, path, body)?;
-            Ok(Some(answer).filter(|answer| answer.status == 503))
+            assert_eq!(
+                answer.json()?["message"].as_str().map(str::is_empty),
+                Some(false),
+                "{}",
+                answer.body
+            );
+            let says = "more than half of the managers are online";
+            Ok(Some(answer).filter(|answer| answer.status == 503 && answer.body.contains(says)))
         })?;
-        contains(&answer.body, "more than half of the managers are online")?;
+        assert_eq!(answer.status, 503);
     }
     // Its container's processes are the lab's to see.
     let server = "httpd";
