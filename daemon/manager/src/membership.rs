@@ -112,7 +112,7 @@ pub fn context(cluster: &str, board: &str) -> Vec<u8> {
 
 fn wanted_role(node: &Node) -> Role {
     // Until a demoted node is out of the quorum its voice must still be heard there.
-    let manager = node.spec.role == NodeRole::Manager || node.membership.role == NodeRole::Manager;
+    let manager = node.spec.role == NodeRole::Manager || node.membership.raft_id.is_some();
     if manager { Role::Manager } else { Role::Worker }
 }
 

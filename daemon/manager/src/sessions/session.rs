@@ -3,7 +3,7 @@
 use super::assign::{self, Told};
 use crate::soft::{BEAT, GRACE, Seat};
 use crate::{Inner, Manager};
-use model::{Node, NodeDescription, NodeId, NodeRole, TaskId, TaskStatus};
+use model::{Node, NodeDescription, NodeId, TaskId, TaskStatus};
 use state::Transaction;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -211,7 +211,8 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
         };
         let mut messages = Vec::new();
         let wanted = proto::Role {
-            manager: known.spec.role == NodeRole::Manager && known.membership.raft_id.is_some(),
+            // It has a number until it is out of the quorum: to close its store before would lose its vote.
+            manager: known.membership.raft_id.is_some(),
             raft_id: known.membership.raft_id.unwrap_or_default(),
         };
         if role.replace(wanted) != Some(wanted) {
