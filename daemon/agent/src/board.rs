@@ -150,6 +150,10 @@ impl Board {
         self.inner.stopping.cancel();
         self.inner.drivers.close();
         self.inner.drivers.wait().await;
+        // There is one writer at a time: this waits for a driver's last note to be on disk.
+        if let Err(error) = self.inner.write(Vec::new()).await {
+            tracing::warn!(%error, "closing");
+        }
     }
 
     /// Ends all tasks and removes what is left of them: this node leaves the cluster.

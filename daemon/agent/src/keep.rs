@@ -51,26 +51,23 @@ impl Keep {
     pub fn open(dir: &Path) -> Result<Self, KeepError> {
         std::fs::create_dir_all(dir).map_err(database)?;
         let path = dir.join("tasks.redb");
-        let database = match Self::try_open(&path) {
-            Ok(database) => database,
+        let made = match Database::create(&path) {
+            Ok(made) => made,
+            // Another daemon has it open: nothing is wrong with the file.
+            Err(error @ redb::DatabaseError::DatabaseAlreadyOpen) => return Err(database(error)),
             Err(error) => {
                 tracing::warn!(%error, "assignments on disk can't be read: set aside");
                 std::fs::rename(&path, dir.join("tasks.redb.broken")).map_err(database)?;
-                Self::try_open(&path)?
+                Database::create(&path).map_err(database)?
             }
         };
-        Ok(Self {
-            database: Arc::new(database),
-        })
-    }
-
-    fn try_open(path: &Path) -> Result<Database, KeepError> {
-        let made = Database::create(path).map_err(database)?;
         let transaction = made.begin_write().map_err(database)?;
         transaction.open_table(TASKS).map_err(database)?;
         transaction.open_table(FACTS).map_err(database)?;
         transaction.commit().map_err(database)?;
-        Ok(made)
+        Ok(Self {
+            database: Arc::new(made),
+        })
     }
 
     /// All tasks; ones that can't be read are left out (they will be told again).

@@ -1,1 +1,313 @@
-//! x
+//! The API at its door, with a small world behind it.
+
+use crate::backend::*;
+use crate::{Backend, Error, Place, answer, router};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use model::*;
+use proptest::prelude::*;
+use std::sync::{Arc, Mutex};
+
+/// A cluster of one node and one service.
+#[derive(Default)]
+struct World {
+    place: Mutex<Option<Place>>,
+    forwarded: Mutex<Vec<String>>,
+}
+
+fn service() -> Service {
+    let mut service = Service {
+        id: "s1234".into(),
+        ..Service::default()
+    };
+    service.spec.name = "web".into();
+    service.spec.mode.replicated = Some(Replicated { replicas: Some(2) });
+    service
+}
+
+fn node() -> Node {
+    let mut node = Node {
+        id: "n1234".into(),
+        ..Node::default()
+    };
+    node.description.hostname = "board-1".into();
+    node.membership.role = NodeRole::Manager;
+    node
+}
+
+fn one_task() -> Task {
+    let mut task = Task {
+        id: "t1234".into(),
+        service_id: "s1234".into(),
+        slot: Some(1),
+        ..Task::default()
+    };
+    task.node_id = Some("n1234".into());
+    task.desired_state = TaskState::Running;
+    task.status.state = TaskState::Running;
+    task
+}
+
+#[async_trait]
+impl Backend for World {
+    async fn facts(&self) -> Facts {
+        Facts {
+            state: "active".into(),
+            manager: true,
+            node_id: "n1234".into(),
+            ..Facts::default()
+        }
+    }
+    async fn init(&self, _: InitRequest) -> Result<String, Error> {
+        Err(Error::Unavailable("already".into()))
+    }
+    async fn join(&self, _: JoinRequest) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn leave(&self, force: bool) -> Result<(), Error> {
+        if force {
+            Ok(())
+        } else {
+            Err(Error::Unavailable("a manager".into()))
+        }
+    }
+    async fn resolve_image(&self, name: &str) -> Result<Distribution, Error> {
+        Ok(Distribution {
+            digest: format!("sha256:{name}"),
+            ..Distribution::default()
+        })
+    }
+    fn place(&self) -> Place {
+        self.place.lock().unwrap().clone().unwrap_or(Place::Here)
+    }
+    async fn forward(&self, request: http::Request<Bytes>) -> Result<http::Response<Stream<Bytes>>, Error> {
+        self.forwarded
+            .lock()
+            .unwrap()
+            .push(format!("{} {}", request.method(), request.uri()));
+        let body: Stream<Bytes> = Box::pin(futures::stream::iter([Ok(Bytes::from_static(
+            b"from the leader",
+        ))]));
+        Ok(http::Response::builder().status(207).body(body).unwrap())
+    }
+    async fn cluster(&self) -> Result<Cluster, Error> {
+        Ok(Cluster::default())
+    }
+    async fn update_cluster(&self, _: Version, _: ClusterSpec, _: Rotate) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn nodes(&self) -> Result<Vec<Node>, Error> {
+        Ok(vec![node()])
+    }
+    async fn update_node(&self, _: &NodeId, _: Version, _: NodeSpec) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn remove_node(&self, _: &NodeId, _: bool) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn services(&self) -> Result<Vec<Service>, Error> {
+        Ok(vec![service()])
+    }
+    async fn create_service(&self, spec: ServiceSpec) -> Result<ServiceId, Error> {
+        if spec.name == "web" {
+            Err(Error::Conflict("taken".into()))
+        } else {
+            Ok("new".into())
+        }
+    }
+    async fn update_service(
+        &self,
+        _: &ServiceId,
+        version: Version,
+        _: Option<ServiceSpec>,
+    ) -> Result<(), Error> {
+        if version.index == 7 {
+            Ok(())
+        } else {
+            Err(Error::Internal("update out of sequence".into()))
+        }
+    }
+    async fn remove_service(&self, _: &ServiceId) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn tasks(&self, _: Option<&ServiceId>) -> Result<Vec<Task>, Error> {
+        Ok(vec![one_task()])
+    }
+    async fn logs(&self, _: LogWish) -> Result<Stream<LogLine>, Error> {
+        let line = LogLine {
+            node: "n1234".into(),
+            service: "s1234".into(),
+            task: "t1234".into(),
+            stderr: false,
+            at: Timestamp::UNIX_EPOCH,
+            data: Bytes::from_static(b"hi\n"),
+        };
+        Ok(Box::pin(futures::stream::iter([
+            Ok(line),
+            Err("a node is gone".to_owned()),
+        ])))
+    }
+    async fn events(&self) -> Result<Stream<Event>, Error> {
+        Ok(Box::pin(futures::stream::empty()))
+    }
+}
+
+/// Status, headers and body of an answer.
+async fn ask_world(
+    world: Arc<World>,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> (u16, http::HeaderMap, String) {
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .body(Bytes::from(body.to_owned()))
+        .unwrap();
+    let (parts, body) = answer(&router(world), request).await.into_parts();
+    let pieces: Vec<_> = body.map(|piece| piece.unwrap_or_default()).collect().await;
+    (
+        parts.status.as_u16(),
+        parts.headers,
+        String::from_utf8_lossy(&pieces.concat()).into_owned(),
+    )
+}
+
+async fn ask(method: &str, path: &str, body: &str) -> (u16, String) {
+    let (status, _, body) = ask_world(Arc::default(), method, path, body).await;
+    (status, body)
+}
+
+#[tokio::test]
+async fn ping_says_what_the_docker_command_looks_for() {
+    for method in ["HEAD", "GET"] {
+        let (status, headers, body) = ask_world(Arc::default(), method, "/_ping", "").await;
+        assert_eq!((status, headers["api-version"].to_str().unwrap()), (200, "1.51"));
+        assert_eq!(headers["swarm"], "active/manager");
+        assert_eq!(body, if method == "HEAD" { "" } else { "OK" });
+    }
+}
+
+#[tokio::test]
+async fn errors_have_dockers_code_and_form() {
+    for (method, path, body, status, says) in [
+        ("GET", "/nothing", "", 404, "page not found"),
+        ("PUT", "/v1.41/services", "", 404, "page not found"),
+        ("GET", "/v1.99/info", "", 400, "too new"),
+        ("GET", "/services/x", "", 404, "service x not found"),
+        ("POST", "/services/create", "{", 400, "invalid JSON"),
+        ("POST", "/services/create", "", 400, "invalid JSON"),
+        ("POST", "/services/create", "{\"Name\":\"web\"}", 409, "taken"),
+        ("POST", "/services/web/update", "{}", 400, "invalid version"),
+        (
+            "POST",
+            "/services/web/update?version=1",
+            "{}",
+            500,
+            "out of sequence",
+        ),
+        (
+            "POST",
+            "/services/web/update?version=7&rollback=next",
+            "{}",
+            400,
+            "rollback option",
+        ),
+        ("POST", "/swarm/leave", "", 503, "a manager"),
+        ("GET", "/containers/json", "", 501, "docker service"),
+        ("POST", "/networks/create", "{}", 501, "not built yet"),
+        ("GET", "/networks/x", "", 404, "network x not found"),
+        ("GET", "/tasks?filters=x", "", 400, "invalid filters"),
+    ] {
+        let (code, text) = ask(method, path, body).await;
+        assert_eq!(code, status, "{method} {path}: {text}");
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(
+            value["message"].as_str().unwrap().contains(says),
+            "{method} {path}: {text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_by_its_length() {
+    let body = "x".repeat(crate::body::MAX_BODY + 1);
+    assert_eq!(ask("POST", "/services/create", &body).await.0, 413);
+}
+
+#[tokio::test]
+async fn lists_are_filtered_and_counted() {
+    let count = |text: String| {
+        serde_json::from_str::<Vec<serde_json::Value>>(&text)
+            .unwrap()
+            .len()
+    };
+    for (path, expected) in [
+        ("/services", 1),
+        ("/services?filters=%7B%22name%22%3A%5B%22we%22%5D%7D", 1),
+        ("/services?filters=%7B%22name%22%3A%5B%22db%22%5D%7D", 0),
+        ("/tasks?filters=%7B%22service%22%3A%7B%22web%22%3Atrue%7D%7D", 1),
+        ("/tasks?filters=%7B%22node%22%3A%5B%22board-2%22%5D%7D", 0),
+        (
+            "/tasks?filters=%7B%22desired-state%22%3A%5B%22shutdown%22%5D%7D",
+            0,
+        ),
+        ("/nodes?filters=%7B%22role%22%3A%5B%22worker%22%5D%7D", 0),
+        ("/networks", 3),
+    ] {
+        let (status, text) = ask("GET", path, "").await;
+        assert_eq!((status, count(text)), (200, expected), "{path}");
+    }
+    let (_, text) = ask("GET", "/v1.41/services?status=true", "").await;
+    assert!(
+        text.contains("\"ServiceStatus\":{\"RunningTasks\":1,\"DesiredTasks\":2"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_follower_passes_on_what_only_the_leader_knows() {
+    let world = Arc::new(World::default());
+    *world.place.lock().unwrap() = Some(Place::Elsewhere);
+    let (status, _, body) = ask_world(world.clone(), "POST", "/v1.41/services/create?x=1", "{}").await;
+    assert_eq!((status, body.as_str()), (207, "from the leader"));
+    assert_eq!(*world.forwarded.lock().unwrap(), ["POST /services/create?x=1"]);
+    assert_eq!(ask_world(world.clone(), "GET", "/_ping", "").await.0, 200);
+    assert_eq!(world.forwarded.lock().unwrap().len(), 1);
+
+    *world.place.lock().unwrap() = Some(Place::Nobody(Error::Unavailable("no leader".into())));
+    let (status, _, body) = ask_world(world, "GET", "/nodes", "").await;
+    assert_eq!((status, body.as_str()), (503, "{\"message\":\"no leader\"}"));
+}
+
+#[tokio::test]
+async fn logs_are_framed_and_trouble_is_told() {
+    let (status, text) = ask("GET", "/services/web/logs?stdout=1&details=1", "").await;
+    assert_eq!(status, 200);
+    assert!(text.starts_with("\u{1}\0\0\0\0\0\0"), "{text:?}");
+    assert!(text.contains("com.docker.swarm.task.id=t1234 hi\n"));
+    assert!(text.contains("\u{3}\0\0\0"), "{text:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever is sent, a handler answers, and never with a fault of its own.
+    #[test]
+    fn no_input_is_a_fault(
+        route in 0..8usize,
+        query in "[a-z=&%0-9{}\":]{0,40}",
+        body in "[\\[\\]{}\",:a-zA-Z0-9.\\-]{0,80}",
+    ) {
+        let routes = [
+            ("GET", "/services"), ("GET", "/tasks"), ("GET", "/nodes"), ("GET", "/services/web/logs"),
+            ("POST", "/services/create"), ("POST", "/nodes/n1234/update"), ("POST", "/swarm/init"), ("GET", "/events"),
+        ];
+        let (method, path) = routes[route];
+        let Ok(uri) = format!("{path}?{query}").parse::<http::Uri>() else { return Ok(()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (status, text) = runtime.block_on(ask(method, &uri.to_string(), &body));
+        prop_assert!(status < 500 || status == 501 || status == 503, "{status} {text}");
+    }
+}

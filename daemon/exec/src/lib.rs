@@ -16,3 +16,6 @@ pub use executor::{Controller, Executor, Observation};
 pub use logs::{LogLine, LogStream, LogWish, Source};
 pub use networking::{Attached, HostPort, Networking, Wish};
 pub use step::{Step, next, step};
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,3 @@ mod users;
 pub use config::Config;
 pub use executor::{OpenError, Resolved, Runtime};
 pub use image::Reference;
-
-#[cfg(test)]
-mod tests;

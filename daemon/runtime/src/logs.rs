@@ -142,18 +142,17 @@ async fn read(
 ) {
     let mut pending = Vec::new();
     let mut buffer = vec![0; 32 << 10];
-    let mut last = false;
     loop {
         match receiver.try_read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => take(&mut pending, &buffer[..count], source, &log),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                if last {
-                    break;
-                }
                 tokio::select! {
                     ready = receiver.readable() => if ready.is_err() { break },
-                    _ = &mut stopped => last = true,
+                    _ = &mut stopped => {
+                        rest(&receiver, &mut buffer, |data| take(&mut pending, data, source, &log));
+                        break;
+                    }
                 }
             }
             Err(error) => {
@@ -164,6 +163,17 @@ async fn read(
     }
     if !pending.is_empty() {
         put(&log, source, &pending);
+    }
+}
+
+/// What still waits in a fifo that nobody writes to any more: asked of the kernel itself, since the runtime's knowledge of
+/// what is ready may lag behind the container's last words.
+fn rest(receiver: &Receiver, buffer: &mut [u8], mut take: impl FnMut(&[u8])) {
+    while let Ok(count) = nix::unistd::read(receiver, buffer) {
+        if count == 0 {
+            break;
+        }
+        take(&buffer[..count]);
     }
 }
 
