@@ -2,6 +2,8 @@
 //!
 //! Boards are played here by the rules of their agents: a task moves one state a tick towards what is wanted of it.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it finds nonsense")]
+
 use bramble_plan::{NodeReport, Reports, plan};
 use model::*;
 use proptest::prelude::*;
