@@ -31,6 +31,10 @@ fn mistakes_are_named_and_nothing_is_lost() -> Result<()> {
         "routing mesh is not built yet",
     )?;
     contains(
+        &refused(board, "service create -d --health-cmd true nginx:1.10")?,
+        "health checks",
+    )?;
+    contains(
         &refused(board, "service inspect nosuch")?,
         "no such service: nosuch",
     )?;

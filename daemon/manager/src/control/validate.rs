@@ -133,6 +133,21 @@ fn container(spec: &ContainerSpec) -> Result<(), Refusal> {
             "secrets and configs can't be used by services yet".into(),
         ));
     }
+    if spec.init == Some(true) {
+        return Err(Refusal::Unimplemented(
+            "an init process in front of a container (--init) can't be run yet".into(),
+        ));
+    }
+    let check = spec
+        .healthcheck
+        .iter()
+        .flat_map(|check| check.test.iter().flatten())
+        .next();
+    if check.is_some_and(|word| word != "NONE") {
+        return Err(Refusal::Unimplemented(
+            "health checks of services (--health-cmd) can't be run yet".into(),
+        ));
+    }
     if spec.stop_grace_period.is_some_and(|period| period < 0) {
         return Err(Refusal::invalid(
             "ContainerSpec: StopGracePeriod cannot be negative",
