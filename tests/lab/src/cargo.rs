@@ -55,6 +55,11 @@ pub(crate) fn build_quietly() -> Result<()> {
     run(&mut cargo(&packages)).ok().map(drop)
 }
 
+/// The daemon to measure: `BRAMBLE_BIN`, or what `cargo build --release` makes.
+pub fn release_daemon() -> PathBuf {
+    given().unwrap_or_else(|| target().join("release").join(DAEMON))
+}
+
 fn target() -> PathBuf {
     let given = env::var_os("CARGO_TARGET_DIR").filter(|value| !value.is_empty());
     // A relative one counts from where cargo was called, which is the repository for all of ours.

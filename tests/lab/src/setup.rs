@@ -50,6 +50,8 @@ const NEEDED: [(&str, Sign); 13] = [
 
 /// The packages that Debian has the docker command in, the newer first.
 const DOCKER: [&str; 2] = ["docker-cli", "docker.io"];
+/// What Docker's engine links to or calls; containerd and runc are among [`NEEDED`].
+const ENGINE_NEEDS: [&str; 2] = ["iptables", "libdevmapper1.02.1"];
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Installs what is missing and tells what it does. Gives whether there was anything to do.
@@ -68,7 +70,7 @@ pub fn setup(mut tell: impl FnMut(&str)) -> Result<bool> {
     let docker = docker_command().is_file();
     if !docker {
         tell("fetching Debian's docker command, without its engine, into target/lab/tools");
-        fetch_docker(&tools())?;
+        unpack(&DOCKER, "docker", &tools().join("docker/usr/bin/docker"))?;
     }
     Ok(!docker || !missing.is_empty())
 }
@@ -105,31 +107,56 @@ fn install(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Unpacks the docker command of Debian's package below `tools`.
-fn fetch_docker(tools: &Path) -> Result<()> {
-    let attempt = || DOCKER.iter().find_map(|package| download(package, tools).ok());
+/// Docker's own engine (the path of `dockerd`) with what it runs on, for measuring beside it. The engine is unpacked and not installed, so that the
+/// machine doesn't get a service it didn't ask for.
+///
+/// # Errors
+/// When a package cannot be had.
+pub(crate) fn engine(mut tell: impl FnMut(&str)) -> Result<PathBuf> {
+    if let Some(installed) = on_path("dockerd") {
+        return Ok(installed);
+    }
+    let missing: Vec<_> = ENGINE_NEEDS
+        .into_iter()
+        .filter(|package| !installed(package))
+        .collect();
+    if !missing.is_empty() {
+        tell(&format!("installing {}", missing.join(" ")));
+        install(&missing)?;
+    }
+    let engine = tools().join("engine/usr/sbin/dockerd");
+    if !engine.is_file() {
+        tell("fetching Debian's Docker engine into target/lab/tools");
+        unpack(&["docker.io"], "engine", &engine)?;
+    }
+    Ok(engine)
+}
+
+/// Unpacks the first of the packages that Debian has into a folder of that name below the tools, where `file` must then be.
+fn unpack(packages: &[&str], folder: &str, file: &Path) -> Result<()> {
+    let attempt = || packages.iter().find_map(|package| download(package).ok());
     let archive = match attempt() {
         Some(archive) => archive,
         None => {
             run(&mut apt(&["update"]))
                 .ok()
                 .context("cannot get Debian's lists of packages")?;
-            attempt().with_context(|| format!("cannot download any of {}", DOCKER.join(", ")))?
+            attempt().with_context(|| format!("cannot download any of {}", packages.join(", ")))?
         }
     };
     run(Command::new("dpkg")
         .arg("--extract")
         .arg(&archive)
-        .arg(tools.join("docker")))
+        .arg(tools().join(folder)))
     .ok()?;
-    if !tools.join("docker/usr/bin/docker").is_file() {
-        bail!("{} has no usr/bin/docker", archive.display());
+    if !file.is_file() {
+        bail!("{} has no {}", archive.display(), file.display());
     }
     Ok(())
 }
 
-fn download(package: &str, tools: &Path) -> Result<PathBuf> {
-    let dir = tools.join(package);
+fn download(package: &str) -> Result<PathBuf> {
+    let dir = tools().join("packages").join(package);
     fs::create_dir_all(&dir)?;
     run(apt(&["download", package]).current_dir(&dir)).ok()?;
     let mut files = fs::read_dir(&dir)?.flatten().map(|entry| entry.path());

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use lab::cargo::cargo;
+use lab::cargo::{cargo, given, release_daemon};
 
 use super::show;
 
@@ -17,6 +17,13 @@ pub struct Bench {
 
 impl Bench {
     pub fn run(self) -> Result<()> {
-        show(cargo(&["run", "--quiet", "--release", "--package", "bramble-bench", "--"]).args(self.args))
+        if given().is_none() {
+            show(&mut cargo(&["build", "--release", "--package", "bramble"]))?;
+        }
+        show(
+            cargo(&["run", "--quiet", "--release", "--package", "bramble-bench", "--"])
+                .args(self.args)
+                .env("BRAMBLE_BIN", release_daemon()),
+        )
     }
 }
