@@ -19,7 +19,7 @@ mod session;
 
 pub use board::{Board, Config};
 pub use keep::KeepError;
-pub use session::{Ended, Orders, Self_, Uplink, run};
+pub use session::{Ended, Holding, Orders, Self_, Uplink, run};
 
 #[cfg(test)]
 mod tests;

@@ -38,8 +38,17 @@ pub struct Self_ {
     pub board: String,
     /// Where it listens; an unspecified address lets the leader take the one that we call from.
     pub listen: SocketAddr,
-    /// Its number in Raft while its store is open.
-    pub raft_id: watch::Receiver<Option<u64>>,
+    /// What it has of the cluster's store.
+    pub holding: watch::Receiver<Holding>,
+}
+
+/// What a board has of the cluster's store, by its numbers in Raft.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// The number under which its store is open.
+    pub open: Option<u64>,
+    /// The number whose store is damaged. What it voted is not known any more, so it must never vote under it again.
+    pub lost: Option<u64>,
 }
 
 /// What managers tell this node beside its tasks.
@@ -113,13 +122,15 @@ async fn session(board: &Board, me: &Self_, channel: Channel, orders: &watch::Se
         Err(error) => return Status::unavailable(format!("this board can't describe itself: {error}")),
     };
     let (out, outgoing) = mpsc::channel(64);
+    let holding = *me.holding.borrow();
     let hello = proto::Hello {
         description: encode(&description),
         epoch: String::new(),
         have: 0,
         board: me.board.clone(),
         listen: me.listen.to_string(),
-        raft_id: me.raft_id.borrow().unwrap_or_default(),
+        raft_id: holding.open.unwrap_or_default(),
+        lost: holding.lost.unwrap_or_default(),
     };
     let first = FromNode {
         message: Some(from_node::Message::Hello(hello)),
@@ -166,7 +177,7 @@ impl Session<'_> {
     async fn keep(mut self, mut incoming: tonic::Streaming<FromLeader>) -> Status {
         let mut tellers = Tellers::new(self.board.inner.clone(), self.out.clone());
         let mut changes = self.board.changes();
-        let mut raft_id = self.me.raft_id.clone();
+        let mut holding = self.me.holding.clone();
         let mut beat = tokio::time::interval(Duration::from_secs(5));
         let mut describe = tokio::time::interval_at(Instant::now() + DESCRIBE, DESCRIBE);
         // The leader hears all statuses at the session's beginning.
@@ -185,7 +196,7 @@ impl Session<'_> {
                     Err(status) => return status,
                 },
                 _ = beat.tick() => self.beat(None).await,
-                changed = raft_id.changed() => match changed {
+                changed = holding.changed() => match changed {
                     Ok(()) => self.beat(None).await,
                     Err(_) => return Status::cancelled("closing"),
                 },
@@ -246,9 +257,11 @@ impl Session<'_> {
     }
 
     async fn beat(&self, description: Option<&NodeDescription>) -> Result<(), ()> {
+        let holding = *self.me.holding.borrow();
         let beat = proto::Beat {
             have: self.have,
-            raft_id: self.me.raft_id.borrow().unwrap_or_default(),
+            raft_id: holding.open.unwrap_or_default(),
+            lost: holding.lost.unwrap_or_default(),
             description: description.map(encode).unwrap_or_default(),
         };
         self.send(from_node::Message::Beat(beat)).await

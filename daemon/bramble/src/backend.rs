@@ -62,7 +62,7 @@ impl Backend {
     fn manager(&self) -> Result<Manager, Error> {
         self.node.manager.borrow().clone().ok_or_else(|| {
             let text = match *self.node.standing.borrow() {
-                Standing::In if self.node.kept.borrow().raft_id.is_some() => {
+                Standing::In if self.node.kept.borrow().is_manager() => {
                     "This manager's store is not open: see docker info"
                 }
                 Standing::In => {

@@ -107,6 +107,10 @@ fn assemble(
         member: kept.member && !identity.cluster_id().is_empty(),
         ..kept
     };
+    let holding = agent::Holding {
+        open: None,
+        lost: kept.lost,
+    };
     let barred = Arc::default();
     let trust = node::trust(&barred, &clock);
     let tls = pki::tls::server_config(&identity, &trust, &[wire::ALPN])?;
@@ -123,12 +127,12 @@ fn assemble(
         board,
         clock,
         standing: watch::channel(Default::default()).0,
+        holding: watch::channel(holding).0,
         kept: watch::channel(kept).0,
         identity,
         tls: watch::channel(tls).0,
         manager: watch::channel(None).0,
         orders: watch::channel(Default::default()).0,
-        raft_id: watch::channel(None).0,
         trouble: watch::channel(None).0,
         commands,
         pool,

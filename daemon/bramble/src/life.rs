@@ -149,6 +149,7 @@ pub async fn found(node: &Arc<Node>, founding: Founding) -> anyhow::Result<()> {
         kept.left = false;
         kept.cluster = name;
         kept.raft_id = Some(manager::FIRST_RAFT_ID);
+        kept.lost = None;
         kept.managers = vec![(founded.node.to_string(), address)];
     })?;
     tracing::info!(node = %founded.node, %address, "cluster founded");
@@ -200,6 +201,7 @@ pub async fn enter(node: &Arc<Node>, joined: Joined, cluster: String) -> anyhow:
         kept.left = false;
         kept.cluster = cluster;
         kept.raft_id = None;
+        kept.lost = None;
         kept.managers = joined.managers.into_iter().filter_map(parse).collect();
     })?;
     tracing::info!(node = node.identity.borrow().node_id(), "joined a cluster");

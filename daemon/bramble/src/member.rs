@@ -51,7 +51,7 @@ pub async fn live(
     let me = Self_ {
         board: node.board.key.clone(),
         listen: node.listen,
-        raft_id: node.raft_id.subscribe(),
+        holding: node.holding.subscribe(),
     };
     let uplink = Links(node.clone());
     let end = tokio::select! {

@@ -37,8 +37,8 @@ pub struct Node {
     pub manager: watch::Sender<Option<Manager>>,
     /// What managers tell this node; written by the agent's session.
     pub orders: watch::Sender<Orders>,
-    /// The number in Raft of the store that is open here.
-    pub raft_id: watch::Sender<Option<u64>>,
+    /// What this board has of the cluster's store.
+    pub holding: watch::Sender<agent::Holding>,
     /// Why this board is not where it wants to be, for `docker info`.
     pub trouble: watch::Sender<Option<String>>,
     /// What users tell this board to do.

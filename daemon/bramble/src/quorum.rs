@@ -3,6 +3,7 @@
 use crate::member;
 use crate::node::Node;
 use crate::uplink::Links;
+use agent::Holding;
 use anyhow::Context as _;
 use manager::Manager;
 use model::NodeId;
@@ -10,6 +11,7 @@ use pki::Role;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Member, Store};
@@ -17,13 +19,15 @@ use wire::proto;
 
 /// After something went wrong.
 const AGAIN: Duration = Duration::from_secs(5);
+/// What a person is told until the leader has given a new number.
+const SET_ASIDE: &str = "this manager's store was damaged and set aside (raft.damaged in the state folder); it gets the \
+                         store anew from the other managers once a majority of managers is there";
 
 /// Opens the store in the state folder, sealed with this board's own key.
 ///
 /// # Errors
 /// If the disk can't be read or the store on it can't be opened.
 pub async fn open(node: &Arc<Node>, raft_id: u64, address: SocketAddr) -> anyhow::Result<Store> {
-    let dir = node.board.state.join("raft");
     let sealer = pki::Sealer::load_or_create(&node.board.state.join("seal.key")).context("the seal's key")?;
     let hints = hints(node);
     let me = Member {
@@ -32,7 +36,7 @@ pub async fn open(node: &Arc<Node>, raft_id: u64, address: SocketAddr) -> anyhow
         address: address.to_string(),
     };
     let transport = Arc::new(manager::Links::new(node.pool.clone(), hints));
-    let options = store::Options::new(dir, Arc::new(Seal(sealer)), me, transport);
+    let options = store::Options::new(dir(node), Arc::new(Seal(sealer)), me, transport);
     Store::open(options).await.context("opening the store")
 }
 
@@ -79,7 +83,11 @@ pub async fn follow_orders(node: &Arc<Node>) -> Infallible {
 
 /// One step towards the role that is wanted; without orders, towards the one that is kept.
 async fn follow(node: &Arc<Node>, role: Option<proto::Role>) -> anyhow::Result<()> {
-    let (kept, open_as) = (node.kept.borrow().raft_id, *node.raft_id.borrow());
+    let (kept, lost) = {
+        let kept = node.kept.borrow();
+        (kept.raft_id, kept.lost)
+    };
+    let open_as = node.holding.borrow().open;
     match role {
         Some(proto::Role {
             manager: true,
@@ -94,18 +102,31 @@ async fn follow(node: &Arc<Node>, role: Option<proto::Role>) -> anyhow::Result<(
                 return Ok(());
             }
             close(node).await;
-            if kept != Some(raft_id) {
-                wipe(node)?;
-                node.keep(|kept| kept.raft_id = Some(raft_id))?;
+            if lost == Some(raft_id) {
+                anyhow::bail!(SET_ASIDE);
             }
-            reopen(node, raft_id).await
+            if kept == Some(raft_id) {
+                return reopen(node, raft_id).await;
+            }
+            wipe(node)?;
+            node.keep(|kept| {
+                kept.raft_id = Some(raft_id);
+                kept.lost = None;
+            })?;
+            let store = open(node, raft_id, node.address()).await?;
+            start(node, store, raft_id);
+            Ok(())
         }
         Some(proto::Role { manager: false, .. }) => {
-            if open_as.is_some() || kept.is_some() {
+            if open_as.is_some() || kept.is_some() || lost.is_some() {
                 tracing::info!("no manager any more");
                 close(node).await;
                 wipe(node)?;
-                node.keep(|kept| kept.raft_id = None)?;
+                node.keep(|kept| {
+                    kept.raft_id = None;
+                    kept.lost = None;
+                })?;
+                tell(node, None);
             }
             if node.identity.borrow().role() == Role::Manager {
                 member::renew(node, &Links(node.clone()))
@@ -116,13 +137,32 @@ async fn follow(node: &Arc<Node>, role: Option<proto::Role>) -> anyhow::Result<(
         }
         None => match (kept, open_as) {
             (Some(raft_id), None) => reopen(node, raft_id).await,
+            (None, _) if lost.is_some() => anyhow::bail!(SET_ASIDE),
             _ => Ok(()),
         },
     }
 }
 
+/// Opens the store that this board has. One that is damaged, or not there any more, is set aside, and the managers are told:
+/// a board that doesn't know what it voted must have a new number, or it could vote twice.
 async fn reopen(node: &Arc<Node>, raft_id: u64) -> anyhow::Result<()> {
-    let store = open(node, raft_id, node.address()).await?;
+    let opened = if store::exists(&dir(node)) {
+        open(node, raft_id, node.address()).await
+    } else {
+        Err(store::OpenError::Corrupt("its file is not there".to_owned()).into())
+    };
+    if let Err(error) = &opened
+        && let Some(store::OpenError::Corrupt(_)) = error.downcast_ref()
+    {
+        tracing::error!(error = format!("{error:#}"), raft_id, "setting the store aside");
+        set_aside(node)?;
+        node.keep(|kept| {
+            kept.raft_id = None;
+            kept.lost = Some(raft_id);
+        })?;
+        tell(node, None);
+    }
+    let store = opened?;
     start(node, store, raft_id);
     Ok(())
 }
@@ -132,20 +172,46 @@ pub fn start(node: &Arc<Node>, store: Store, raft_id: u64) {
     let me = NodeId::from(node.identity.borrow().node_id());
     node.manager
         .send_replace(Some(Manager::start(store, me, node.clock.clone())));
-    node.raft_id.send_replace(Some(raft_id));
+    tell(node, Some(raft_id));
     tracing::info!(raft_id, "holding the store");
 }
 
 /// Closes the store, if it is open.
 pub async fn close(node: &Node) {
-    node.raft_id.send_replace(None);
+    tell(node, None);
     if let Some(manager) = node.manager.send_replace(None) {
         manager.close().await;
     }
 }
 
+/// Tells the managers what this board has.
+fn tell(node: &Node, open: Option<u64>) {
+    let lost = node.kept.borrow().lost;
+    node.holding.send_replace(Holding { open, lost });
+}
+
+fn dir(node: &Node) -> PathBuf {
+    node.board.state.join("raft")
+}
+
+/// Keeps a damaged store where nothing reads it, for whoever wants to know what happened; the last one only.
+fn set_aside(node: &Node) -> anyhow::Result<()> {
+    let aside = node.board.state.join("raft.damaged");
+    remove(&aside)?;
+    match std::fs::rename(dir(node), &aside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context("setting the damaged store aside")
+        }
+        _ => Ok(()),
+    }
+}
+
 fn wipe(node: &Node) -> anyhow::Result<()> {
-    match std::fs::remove_dir_all(node.board.state.join("raft")) {
+    remove(&dir(node))
+}
+
+fn remove(dir: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_dir_all(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).context("removing the old store")
         }

@@ -17,11 +17,18 @@ pub struct Kept {
     pub cluster: String,
     /// Its number in Raft while it holds a store.
     pub raft_id: Option<u64>,
+    /// The number whose store was damaged and set aside, until there is a new one.
+    pub lost: Option<u64>,
     /// Where managers were last, leader first.
     pub managers: Vec<(String, SocketAddr)>,
 }
 
 impl Kept {
+    /// Whether it holds a store, or held one that was damaged and is to have another.
+    pub fn is_manager(&self) -> bool {
+        self.raft_id.is_some() || self.lost.is_some()
+    }
+
     /// Reads it; a board that was never in a cluster has none.
     ///
     /// # Errors

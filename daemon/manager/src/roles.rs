@@ -65,21 +65,35 @@ pub(crate) async fn reconcile(manager: &Inner) {
 
 fn next(view: &View, members: &[MemberInfo], manager: &Inner) -> Option<Step> {
     let seats = manager.soft.seats();
-    let ready = |node: &Node| {
-        let seat = seats.get(&node.id)?;
-        (seat.raft_id.is_some() && seat.raft_id == node.membership.raft_id).then_some(seat.address)
-    };
     decide(view, members, &manager.me, &|node| {
-        ready(node).map(|address| address.to_string())
+        let number = node.membership.raft_id;
+        match seats.get(&node.id) {
+            Some(seat) if seat.raft_id.is_some() && seat.raft_id == number => {
+                Holds::Store(seat.address.to_string())
+            }
+            Some(seat) if seat.lost.is_some() && seat.lost == number => Holds::Ruin,
+            _ => Holds::Nothing,
+        }
     })
 }
 
-/// The first step that is due. `ready` tells where a node listens whose store is open under its number.
+/// What a node has of the store under its number.
+#[derive(Clone, Debug, PartialEq)]
+enum Holds {
+    /// None that is open, as far as it is known.
+    Nothing,
+    /// An open one; it listens there.
+    Store(String),
+    /// A damaged one: it doesn't know what it voted under this number, so it needs another.
+    Ruin,
+}
+
+/// The first step that is due.
 fn decide(
     view: &View,
     members: &[MemberInfo],
     me: &model::NodeId,
-    ready: &dyn Fn(&Node) -> Option<String>,
+    holds: &dyn Fn(&Node) -> Holds,
 ) -> Option<Step> {
     let member = |node: &Node| {
         members
@@ -90,17 +104,20 @@ fn decide(
         let Some(id) = node.membership.raft_id else {
             return Some(Step::Number((**node).clone()));
         };
-        let address = ready(node);
-        match (member(node), address) {
-            (None, Some(address)) => {
+        match (member(node), holds(node)) {
+            (Some(info), Holds::Ruin) => return Some(Step::Out(info.id)),
+            (None, Holds::Ruin) => return Some(Step::Number((**node).clone())),
+            (None, Holds::Store(address)) => {
                 return Some(Step::Learner(Peer {
                     id,
                     node: node.id.clone(),
                     address,
                 }));
             }
-            (Some(info), Some(address)) if info.address != address => return Some(Step::Move(id, address)),
-            (Some(info), Some(_)) if !info.voter => return Some(Step::Voter(id)),
+            (Some(info), Holds::Store(address)) if info.address != address => {
+                return Some(Step::Move(id, address));
+            }
+            (Some(info), Holds::Store(_)) if !info.voter => return Some(Step::Voter(id)),
             (Some(info), _) if info.voter && node.membership.role == NodeRole::Worker => {
                 return Some(Step::Record((**node).clone(), NodeRole::Manager));
             }
@@ -200,8 +217,8 @@ mod tests {
         }
     }
 
-    fn at_home(_: &Node) -> Option<String> {
-        Some("10.0.0.1:2377".into())
+    fn at_home(_: &Node) -> Holds {
+        Holds::Store("10.0.0.1:2377".into())
     }
 
     const WORKER: NodeRole = NodeRole::Worker;
@@ -241,10 +258,33 @@ mod tests {
             node("b", MANAGER, Some(2), WORKER),
         ]);
         assert_eq!(
-            decide(&nodes, &[info(1, "a", true)], &"a".into(), &|node| at_home(node)
-                .filter(|_| node.id.as_str() == "a")),
+            decide(
+                &nodes,
+                &[info(1, "a", true)],
+                &"a".into(),
+                &|node| match node.id.as_str() {
+                    "a" => at_home(node),
+                    _ => Holds::Nothing,
+                }
+            ),
             None
         );
+    }
+
+    #[test]
+    fn a_node_whose_store_is_damaged_goes_out_and_comes_back_under_a_new_number() {
+        let nodes = view(vec![
+            node("a", MANAGER, Some(1), MANAGER),
+            node("b", MANAGER, Some(2), MANAGER),
+        ]);
+        let ruined = |node: &Node| match node.membership.raft_id {
+            Some(2) => Holds::Ruin,
+            _ => at_home(node),
+        };
+        let members = [info(1, "a", true), info(2, "b", true)];
+        let step = |members: &[MemberInfo]| decide(&nodes, members, &"a".into(), &ruined);
+        assert_eq!(step(&members), Some(Step::Out(2)));
+        assert!(matches!(step(&members[..1]), Some(Step::Number(b)) if b.id.as_str() == "b"));
     }
 
     #[test]
@@ -282,7 +322,7 @@ mod tests {
             ),
             Some(Step::Out(9))
         );
-        let moved = |_: &Node| Some("10.0.0.2:2377".to_owned());
+        let moved = |_: &Node| Holds::Store("10.0.0.2:2377".to_owned());
         assert_eq!(
             decide(&nodes, &[info(1, "a", true)], &"a".into(), &moved),
             Some(Step::Move(1, "10.0.0.2:2377".into()))

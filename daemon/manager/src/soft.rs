@@ -42,6 +42,8 @@ pub struct Seat {
     pub address: SocketAddr,
     /// Its number in Raft if its store is open.
     pub raft_id: Option<u64>,
+    /// Its number in Raft whose store is damaged.
+    pub lost: Option<u64>,
 }
 
 impl Soft {

@@ -6,8 +6,9 @@ use crate::types::{Entry, LogId, SnapshotMeta, Vote};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::io::ErrorKind::{InvalidData, UnexpectedEof};
 use std::ops::{Bound, RangeBounds};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
@@ -31,6 +32,16 @@ pub(crate) struct Disk {
     seal: Arc<dyn Seal>,
 }
 
+/// Whether there is a store in `dir`, whatever its condition. A file without a byte, as a power cut can leave one, is none:
+/// it would be opened as a store that never voted.
+pub fn exists(dir: &Path) -> bool {
+    std::fs::metadata(file(dir)).is_ok_and(|meta| meta.len() > 0)
+}
+
+fn file(dir: &Path) -> PathBuf {
+    dir.join("raft.redb")
+}
+
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
@@ -40,8 +51,14 @@ impl Disk {
     pub fn open(dir: &Path, seal: Arc<dyn Seal>) -> std::result::Result<Self, OpenError> {
         let io = |error: String| OpenError::Io(error);
         std::fs::create_dir_all(dir).map_err(|error| io(error.to_string()))?;
-        let mut database = Database::create(dir.join("raft.redb")).map_err(|error| match error {
+        let mut database = Database::create(file(dir)).map_err(|error| match error {
             redb::DatabaseError::Storage(redb::StorageError::Corrupted(what)) => OpenError::Corrupt(what),
+            // So says redb of a file that it did not write, or that was cut short.
+            redb::DatabaseError::Storage(redb::StorageError::Io(error))
+                if matches!(error.kind(), InvalidData | UnexpectedEof) =>
+            {
+                OpenError::Corrupt(error.to_string())
+            }
             error => OpenError::Io(error.to_string()),
         })?;
         let transaction = database.begin_write().map_err(text).map_err(io)?;
@@ -49,7 +66,7 @@ impl Disk {
         transaction.open_table(FACTS).map_err(text).map_err(io)?;
         transaction.commit().map_err(text).map_err(io)?;
         // Purged entries leave holes; a card has few writes to give, so they are closed only here.
-        if std::fs::metadata(dir.join("raft.redb")).is_ok_and(|meta| meta.len() > COMPACT_ABOVE) {
+        if std::fs::metadata(file(dir)).is_ok_and(|meta| meta.len() > COMPACT_ABOVE) {
             database.compact().map_err(text).map_err(io)?;
         }
         Ok(Self {
@@ -155,6 +172,17 @@ impl Disk {
         let last = table.last().map_err(text)?;
         last.map(|(index, sealed)| self.opened(&index.value().to_be_bytes(), sealed.value()))
             .transpose()
+    }
+
+    /// Reads every entry once, so that a damaged one is found when the store is opened and not when it is needed.
+    pub fn check_entries(&self) -> Result<()> {
+        let transaction = self.database.begin_read().map_err(text)?;
+        let table = transaction.open_table(LOG).map_err(text)?;
+        for found in table.iter().map_err(text)? {
+            let (index, sealed) = found.map_err(text)?;
+            self.opened::<Entry>(&index.value().to_be_bytes(), sealed.value())?;
+        }
+        Ok(())
     }
 
     /// Entries in a range, by index.

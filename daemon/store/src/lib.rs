@@ -21,7 +21,7 @@ mod standing;
 mod store;
 mod types;
 
-pub use disk::Seal;
+pub use disk::{Seal, exists};
 pub use error::{CommitError, HandleError, MembershipError, OpenError, TransportError, Unavailable};
 pub use network::{Transport, Verb};
 pub use standing::{MemberInfo, Standing};

@@ -117,15 +117,17 @@ impl Store {
                 disk.vote()
                     .and(disk.purged())
                     .and(disk.committed())
-                    .and(disk.last())
+                    .and(disk.check_entries())
             };
             check().map_err(OpenError::Corrupt)?;
             let machine = Machine::load(disk.clone(), shown).map_err(OpenError::Corrupt)?;
             Ok((Log::new(disk), machine))
         });
-        let (log, machine) = opening
-            .await
-            .map_err(|error| OpenError::Io(error.to_string()))??;
+        let (log, machine) = opening.await.map_err(|error| match error.is_panic() {
+            // redb may panic over a file that makes no sense.
+            true => OpenError::Corrupt(error.to_string()),
+            false => OpenError::Io(error.to_string()),
+        })??;
         let heard = network::Heard::default();
         let network = Network {
             me: me.id,

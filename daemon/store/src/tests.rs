@@ -297,3 +297,57 @@ async fn an_address_changes_and_too_much_is_refused() {
     let large = named(&"x".repeat(2 << 20));
     assert!(matches!(first.commit(large).await, Err(CommitError::TooLarge(_))));
 }
+
+/// A file that was damaged is told from one that can't be reached: the manager must not go on with it, nor without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_is_called_damaged() {
+    async fn open_after(damage: fn(&mut Vec<u8>)) -> Result<Store, OpenError> {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!exists(dir.path()));
+        let disk = crate::disk::Disk::open(dir.path(), Arc::new(Turned)).unwrap();
+        disk.set_vote(&openraft::Vote::default()).unwrap();
+        drop(disk);
+        assert!(exists(dir.path()));
+        let path = dir.path().join("raft.redb");
+        let mut bytes = std::fs::read(&path).unwrap();
+        damage(&mut bytes);
+        std::fs::write(&path, bytes).unwrap();
+        let transport = Arc::new(Line {
+            from: 1,
+            wires: Wires::default(),
+        });
+        let me = Member {
+            id: 1,
+            node: NodeId::from("n1"),
+            address: "10.0.0.1:1".to_owned(),
+        };
+        Store::open(Options::new(
+            dir.path().to_owned(),
+            Arc::new(Turned),
+            me,
+            transport,
+        ))
+        .await
+    }
+
+    assert!(open_after(|_| ()).await.is_ok());
+    let damages: [fn(&mut Vec<u8>); 3] = [
+        |bytes| bytes.truncate(bytes.len() / 2),
+        |bytes| bytes.fill(0x5a),
+        |bytes| bytes.iter_mut().skip(4096).for_each(|byte| *byte = !*byte),
+    ];
+    for (number, damage) in damages.into_iter().enumerate() {
+        let opened = open_after(damage).await.map(drop);
+        assert!(
+            matches!(opened, Err(OpenError::Corrupt(_))),
+            "{number}: {opened:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_without_a_byte_is_no_store() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("raft.redb"), "").unwrap();
+    assert!(!exists(dir.path()));
+}

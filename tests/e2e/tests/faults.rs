@@ -157,3 +157,26 @@ fn quorum_is_lost_and_found() -> Result<()> {
 }
 
 const SPEC: &str = r#"{"Name":"late","Mode":{"Replicated":{"Replicas":1}},"TaskTemplate":{"ContainerSpec":{"Image":"nginx:1.10"}}}"#;
+
+/// A card loses what it wrote: the manager gets the store anew from the others, under another number, and holds it again.
+#[test]
+fn a_store_is_damaged() -> Result<()> {
+    let lab = Lab::up("damaged", 3)?;
+    let first = leader(&lab, lab.board(1))?;
+    let broken = lab.board(first % 3 + 1);
+    docker(lab.board(first), "service create -d --name web nginx:1.10")?;
+    settled(&lab, lab.board(first), "web", 1)?;
+
+    broken.kill()?;
+    std::fs::write(broken.state_dir().join("raft/raft.redb"), "no store")?;
+    broken.start()?;
+    until(&lab, broken, "service ls", |said| said.contains("web"))?;
+    until(&lab, broken, "node ls", |said| {
+        said.matches("Reachable").count() == 2 && said.contains("Leader")
+    })?;
+    // Three that vote: the cluster bears the loss of one.
+    lab.board(first).kill()?;
+    leader(&lab, broken)?;
+    docker(broken, "service update -d --label-add seen=yes web")?;
+    Ok(())
+}

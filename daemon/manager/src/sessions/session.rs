@@ -43,6 +43,7 @@ pub(super) async fn open(
     let seat = Seat {
         address,
         raft_id: Some(hello.raft_id).filter(|id| *id != 0),
+        lost: Some(hello.lost).filter(|id| *id != 0),
     };
     let span = tracing::info_span!("session", %node);
     let task = tracing::Instrument::instrument(serve(manager, node, seat, incoming, out), span);
@@ -154,6 +155,7 @@ async fn listen(
         match message.message {
             Some(from_node::Message::Beat(beat)) => {
                 seat.raft_id = Some(beat.raft_id).filter(|id| *id != 0);
+                seat.lost = Some(beat.lost).filter(|id| *id != 0);
                 if !beat.description.is_empty() {
                     match description(&beat.description) {
                         Ok(new) => drop(record(inner, node, &new, seat.address).await),
