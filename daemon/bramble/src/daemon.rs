@@ -133,6 +133,7 @@ fn assemble(
         tls: watch::channel(tls).0,
         manager: watch::channel(None).0,
         orders: watch::channel(Default::default()).0,
+        attempts: Default::default(),
         trouble: watch::channel(None).0,
         commands,
         pool,

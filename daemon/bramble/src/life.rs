@@ -11,7 +11,7 @@ use crate::joining::{self, Asker, Joined, Pass};
 use crate::member::{self, End};
 use crate::node::{Command, Init, Join, Node, Trouble};
 use crate::standing::Standing;
-use crate::{formation, quorum};
+use crate::{formation, names, quorum};
 use anyhow::Context as _;
 use exec::Executor;
 use manager::Founding;
@@ -164,22 +164,7 @@ async fn join_by_hand(node: &Arc<Node>, join: Join) -> Result<(), Trouble> {
         .map_err(|_| Trouble::Failed("invalid join token".to_owned()))?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for remote in &join.remotes {
-        let with_port = if remote.parse::<std::net::IpAddr>().is_ok() || !remote.contains(':') {
-            format!(
-                "{}:2377",
-                if remote.contains(':') {
-                    format!("[{remote}]")
-                } else {
-                    remote.clone()
-                }
-            )
-        } else {
-            remote.clone()
-        };
-        match tokio::net::lookup_host(&with_port).await {
-            Ok(found) => addresses.extend(found),
-            Err(error) => return Err(Trouble::Invalid(format!("{remote}: {error}"))),
-        }
+        addresses.extend(names::resolve(remote).await.map_err(Trouble::Invalid)?);
     }
     let joined = joining::join(&asker(node), &Pass::Token(token), join.availability, &addresses).await;
     let joined = joined.map_err(|error| Trouble::Failed(format!("{error:#}")))?;

@@ -11,6 +11,7 @@ mod formation;
 mod joining;
 mod life;
 mod member;
+mod names;
 mod neighbours;
 mod node;
 mod quorum;

@@ -10,6 +10,7 @@ use pki::{Clock, Identity, JoinKey, Trust};
 use rustls::ServerConfig;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, RwLock};
 use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -39,6 +40,8 @@ pub struct Node {
     pub orders: watch::Sender<Orders>,
     /// What this board has of the cluster's store.
     pub holding: watch::Sender<agent::Holding>,
+    /// How often a manager was looked for.
+    pub attempts: AtomicUsize,
     /// Why this board is not where it wants to be, for `docker info`.
     pub trouble: watch::Sender<Option<String>>,
     /// What users tell this board to do.

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use pki::Expected;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tonic::transport::Channel;
 
@@ -19,7 +20,12 @@ pub struct Links(pub Arc<Node>);
 impl agent::Uplink for Links {
     async fn connect(&self, hint: Option<SocketAddr>) -> Result<Channel, String> {
         let mut last = "no manager's address is known".to_owned();
-        for address in hint.into_iter().chain(self.candidates()) {
+        let mut candidates = self.candidates();
+        // Who answered the last time may be no manager any more: without word of the leader, another is asked first.
+        let attempt = self.0.attempts.fetch_add(1, Ordering::Relaxed);
+        let first = attempt.checked_rem(candidates.len()).unwrap_or_default();
+        candidates.rotate_left(first);
+        for address in hint.into_iter().chain(candidates) {
             match self.dial(address).await {
                 Ok(channel) => return Ok(channel),
                 Err(error) => last = format!("{error:#}"),
@@ -57,6 +63,11 @@ impl Links {
         ));
         let mut seen = std::collections::BTreeSet::new();
         found.retain(|address| seen.insert(*address));
+        if node.store().is_none() {
+            // This board was a manager, and may be taken for one still; it can't help itself.
+            let me = node.address();
+            found.retain(|address| *address != me);
+        }
         found
     }
 
