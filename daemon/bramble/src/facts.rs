@@ -29,6 +29,8 @@ pub async fn gather(node: &Node, runtime: &Runtime) -> Facts {
     facts.state = match *node.standing.borrow() {
         Standing::Out => "inactive",
         Standing::Pending => "pending",
+        // A manager that wakes up, or one that waits for a new store, can't do a manager's work yet.
+        Standing::In if node.kept.borrow().is_manager() && node.store().is_none() => "pending",
         Standing::In => "active",
     }
     .to_owned();
