@@ -5,7 +5,7 @@ use crate::board::Board;
 use crate::config::{Advertise, Config};
 use crate::formation::{Keeper, Promised};
 use crate::node::{self, Node};
-use crate::standing::Kept;
+use crate::standing::{Kept, Standing};
 use crate::{life, neighbours};
 use anyhow::Context as _;
 use discovery::Discovery;
@@ -107,6 +107,7 @@ fn assemble(
         member: kept.member && !identity.cluster_id().is_empty(),
         ..kept
     };
+    let standing = Standing::to_begin_with(&kept, config.cluster.is_some());
     let holding = agent::Holding {
         open: None,
         lost: kept.lost,
@@ -126,7 +127,7 @@ fn assemble(
         listen: config.listen,
         board,
         clock,
-        standing: watch::channel(Default::default()).0,
+        standing: watch::channel(standing).0,
         holding: watch::channel(holding).0,
         kept: watch::channel(kept).0,
         identity,

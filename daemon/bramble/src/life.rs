@@ -68,9 +68,9 @@ async fn outside(
     shutdown: &CancellationToken,
 ) -> Option<()> {
     loop {
-        let forms = node.config.cluster.is_some() && !node.kept.borrow().left;
-        node.standing
-            .send_replace(if forms { Standing::Pending } else { Standing::Out });
+        let standing = Standing::to_begin_with(&node.kept.borrow(), node.config.cluster.is_some());
+        let forms = standing == Standing::Pending;
+        node.standing.send_replace(standing);
         let command = tokio::select! {
             () = shutdown.cancelled() => return None,
             command = commands.recv() => command?,

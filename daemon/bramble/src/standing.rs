@@ -63,3 +63,16 @@ pub enum Standing {
     /// A member.
     In,
 }
+
+impl Standing {
+    /// Where a board stands that does nothing yet. `forms`: its card names a cluster.
+    pub fn to_begin_with(kept: &Kept, forms: bool) -> Self {
+        if kept.member {
+            Standing::In
+        } else if forms && !kept.left {
+            Standing::Pending
+        } else {
+            Standing::Out
+        }
+    }
+}
