@@ -3,9 +3,10 @@
 use crate::board::Board;
 use crate::logs::Tellers;
 use async_trait::async_trait;
-use model::{NodeDescription, Task};
+use exec::File;
+use model::{FileKey, Hidden, NodeDescription, Task};
 use rand::RngExt as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -153,6 +154,7 @@ async fn session(board: &Board, me: &Self_, channel: Channel, orders: &watch::Se
         description,
         have: 0,
         told: BTreeMap::new(),
+        files: BTreeSet::new(),
     }
     .keep(incoming)
     .await
@@ -171,6 +173,8 @@ struct Session<'a> {
     have: u64,
     /// Statuses that the leader has from us.
     told: BTreeMap<model::TaskId, model::TaskStatus>,
+    /// What the leader gave us in this session for tasks to read.
+    files: BTreeSet<FileKey>,
 }
 
 impl Session<'_> {
@@ -226,6 +230,7 @@ impl Session<'_> {
                 self.orders
                     .send_modify(|orders| (orders.connected, orders.trouble) = (true, None));
             }
+            from_leader::Message::File(file) => self.give(file),
             from_leader::Message::Assign(assign) => self.assign(assign).await?,
             from_leader::Message::Managers(managers) => {
                 self.orders
@@ -236,6 +241,19 @@ impl Session<'_> {
             from_leader::Message::LinesUnwanted(unwanted) => tellers.end(unwanted.wish),
         }
         Ok(())
+    }
+
+    fn give(&mut self, file: proto::File) {
+        let key: FileKey = match file.key.parse() {
+            Ok(key) => key,
+            Err(error) => return tracing::warn!(%error, "left out: the leader is newer than this node"),
+        };
+        let given = file.known.then(|| File {
+            data: Hidden::new(file.data),
+            template: file.template,
+        });
+        self.board.inner.executor.give(key.clone(), given);
+        self.files.insert(key);
     }
 
     async fn assign(&mut self, assign: proto::Assign) -> Result<(), Status> {
@@ -253,6 +271,11 @@ impl Session<'_> {
         let kept = self.board.assign(tasks, gone, assign.whole).await;
         kept.map_err(|error| Status::unavailable(error.to_string()))?;
         self.have = assign.number;
+        let gone: BTreeSet<String> = assign.files_gone.into_iter().collect();
+        self.files.retain(|key| !gone.contains(&key.to_string()));
+        if assign.whole || !gone.is_empty() {
+            self.board.inner.executor.keep_files(&self.files);
+        }
         Ok(())
     }
 

@@ -86,6 +86,8 @@ impl Executor for Fake {
         self.done.lock().unwrap().push(format!("sweep {task}"));
         Ok(())
     }
+    fn give(&self, _: model::FileKey, _: Option<exec::File>) {}
+    fn keep_files(&self, _: &std::collections::BTreeSet<model::FileKey>) {}
     async fn logs(&self, _: LogWish) -> Result<LogStream, Error> {
         Ok(Box::pin(futures::stream::empty()))
     }

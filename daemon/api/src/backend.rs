@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use model::{
-    Availability, Cluster, ClusterSpec, Node, NodeDescription, NodeId, NodeSpec, Platform, Service,
-    ServiceId, ServiceSpec, Task, TaskId, Timestamp, Version,
+    Availability, Cluster, ClusterSpec, Config, ConfigSpec, Node, NodeDescription, NodeId, NodeSpec,
+    Platform, Secret, SecretSpec, Service, ServiceId, ServiceSpec, Task, TaskId, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -239,6 +239,22 @@ pub trait Backend: Send + Sync + 'static {
     async fn remove_service(&self, id: &ServiceId) -> Result<(), Error>;
     /// All tasks with their newest statuses, of one service or of all.
     async fn tasks(&self, service: Option<&ServiceId>) -> Result<Vec<Task>, Error>;
+    /// All secrets, without their payloads.
+    async fn secrets(&self) -> Result<Vec<Secret>, Error>;
+    /// Keeps a secret; its id.
+    async fn create_secret(&self, spec: SecretSpec) -> Result<String, Error>;
+    /// Changes a secret's labels.
+    async fn update_secret(&self, id: &str, version: Version, spec: SecretSpec) -> Result<(), Error>;
+    /// Removes a secret that no service uses.
+    async fn remove_secret(&self, id: &str) -> Result<(), Error>;
+    /// All configs.
+    async fn configs(&self) -> Result<Vec<Config>, Error>;
+    /// Keeps a config; its id.
+    async fn create_config(&self, spec: ConfigSpec) -> Result<String, Error>;
+    /// Changes a config's labels.
+    async fn update_config(&self, id: &str, version: Version, spec: ConfigSpec) -> Result<(), Error>;
+    /// Removes a config that no service uses.
+    async fn remove_config(&self, id: &str) -> Result<(), Error>;
     /// Lines that tasks wrote.
     async fn logs(&self, wish: LogWish) -> Result<Stream<LogLine>, Error>;
     /// What happens in the cluster from now on.

@@ -1,7 +1,7 @@
 //! Finds an object by what a person typed: its id, its name, or the beginning of its id.
 
 use crate::Error;
-use model::{Node, Service, Task};
+use model::{Config, Node, Secret, Service, Task};
 
 /// An object that can be found.
 pub(crate) trait Named {
@@ -23,6 +23,26 @@ impl Named for Node {
 
 impl Named for Service {
     const KIND: &'static str = "service";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn name(&self) -> String {
+        self.spec.name.clone()
+    }
+}
+
+impl Named for Secret {
+    const KIND: &'static str = "secret";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn name(&self) -> String {
+        self.spec.name.clone()
+    }
+}
+
+impl Named for Config {
+    const KIND: &'static str = "config";
     fn id(&self) -> &str {
         self.id.as_str()
     }

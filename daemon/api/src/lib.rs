@@ -10,6 +10,7 @@
 
 pub mod backend;
 mod body;
+mod deposits;
 mod events;
 mod filters;
 mod find;

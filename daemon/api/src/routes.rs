@@ -2,7 +2,9 @@
 
 use crate::backend::{Backend, Place, Stream};
 use crate::query::Query;
-use crate::{Error, body, events, logs, networks, nodes, refusals, services, swarm, system, tasks, version};
+use crate::{
+    Error, body, deposits, events, logs, networks, nodes, refusals, services, swarm, system, tasks, version,
+};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -51,8 +53,6 @@ pub fn router(backend: Arc<dyn Backend>) -> Router {
         "plugins",
         "session",
         "grpc",
-        "secrets",
-        "configs",
     ] {
         routes = routes
             .route(&format!("/{path}"), any(refusals::not_built))
@@ -107,6 +107,7 @@ fn cluster() -> Router<Front> {
         .route("/networks/create", post(networks::not_built))
         .route("/networks/prune", post(networks::not_built))
         .route("/events", get(events::follow))
+        .merge(deposits::routes())
 }
 
 /// Takes the version off the path.

@@ -134,6 +134,30 @@ impl Backend for World {
     async fn tasks(&self, _: Option<&ServiceId>) -> Result<Vec<Task>, Error> {
         Ok(vec![one_task()])
     }
+    async fn secrets(&self) -> Result<Vec<Secret>, Error> {
+        Ok(vec![Secret::default()])
+    }
+    async fn create_secret(&self, spec: SecretSpec) -> Result<String, Error> {
+        Ok(spec.name)
+    }
+    async fn update_secret(&self, _: &str, _: Version, _: SecretSpec) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn remove_secret(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn configs(&self) -> Result<Vec<Config>, Error> {
+        Ok(vec![Config::default()])
+    }
+    async fn create_config(&self, spec: ConfigSpec) -> Result<String, Error> {
+        Ok(spec.name)
+    }
+    async fn update_config(&self, _: &str, _: Version, _: ConfigSpec) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn remove_config(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
     async fn logs(&self, _: LogWish) -> Result<Stream<LogLine>, Error> {
         let line = LogLine {
             node: "n1234".into(),

@@ -10,7 +10,8 @@ use futures::StreamExt as _;
 use manager::control::{cluster, services::Wanted};
 use manager::{LogRequest, Manager, Refusal};
 use model::{
-    Cluster, ClusterSpec, Node as Member, NodeId, NodeSpec, Service, ServiceId, ServiceSpec, Task, Version,
+    Cluster, ClusterSpec, Config, ConfigSpec, Node as Member, NodeId, NodeSpec, Secret, SecretSpec, Service,
+    ServiceId, ServiceSpec, Task, Version,
 };
 use runtime::Runtime;
 use std::net::{IpAddr, SocketAddr};
@@ -270,11 +271,7 @@ impl api::Backend for Backend {
 
     async fn services(&self) -> Result<Vec<Service>, Error> {
         let merged = self.manager()?.merged().await.map_err(refused)?;
-        Ok(merged
-            .view
-            .services()
-            .map(|service| (**service).clone())
-            .collect())
+        Ok(merged.view.services().map(|service| service.public()).collect())
     }
 
     async fn create_service(&self, spec: ServiceSpec) -> Result<ServiceId, Error> {
@@ -311,6 +308,58 @@ impl api::Backend for Backend {
                 .collect(),
             None => merged.view.tasks().map(|task| merged.task(task)).collect(),
         })
+    }
+
+    async fn secrets(&self) -> Result<Vec<Secret>, Error> {
+        let merged = self.manager()?.merged().await.map_err(refused)?;
+        Ok(merged.view.secrets().map(|secret| secret.public()).collect())
+    }
+
+    async fn create_secret(&self, spec: SecretSpec) -> Result<String, Error> {
+        self.manager()?
+            .create_deposit::<Secret>(spec)
+            .await
+            .map_err(refused)
+    }
+
+    async fn update_secret(&self, id: &str, version: Version, spec: SecretSpec) -> Result<(), Error> {
+        self.manager()?
+            .update_deposit::<Secret>(id, version, &spec)
+            .await
+            .map_err(refused)
+    }
+
+    async fn remove_secret(&self, id: &str) -> Result<(), Error> {
+        self.manager()?
+            .remove_deposit::<Secret>(id)
+            .await
+            .map_err(refused)
+    }
+
+    async fn configs(&self) -> Result<Vec<Config>, Error> {
+        let merged = self.manager()?.merged().await.map_err(refused)?;
+        Ok(merged.view.configs().map(|config| (**config).clone()).collect())
+    }
+
+    async fn create_config(&self, spec: ConfigSpec) -> Result<String, Error> {
+        self.manager()?
+            .create_deposit::<Config>(spec)
+            .await
+            .map_err(refused)
+    }
+
+    async fn update_config(&self, id: &str, version: Version, spec: ConfigSpec) -> Result<(), Error> {
+        self.manager()?
+            .update_deposit::<Config>(id, version, &spec)
+            .await
+            .map_err(refused)
+    }
+
+    async fn remove_config(&self, id: &str) -> Result<(), Error> {
+        self.manager()?
+            .remove_deposit::<Config>(id)
+            .await
+            .map_err(refused)
     }
 
     async fn logs(&self, wish: LogWish) -> Result<Stream<LogLine>, Error> {

@@ -1,8 +1,9 @@
 //! The two traits that a container runtime implements.
 
-use crate::{Error, LogStream, LogWish};
+use crate::{Error, File, LogStream, LogWish};
 use async_trait::async_trait;
-use model::{ContainerStatus, NodeDescription, PortStatus, Task, TaskId};
+use model::{ContainerStatus, FileKey, NodeDescription, PortStatus, Task, TaskId};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Runs tasks on this board. Implemented by `runtime`; by fakes in tests.
@@ -20,6 +21,12 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Removes whatever is left of a task that nobody wants: idempotent, "not found" is success.
     async fn remove_leftover(&self, task: &TaskId) -> Result<(), Error>;
+
+    /// Takes what tasks may read; `None`: the managers have no such thing. Comes before the tasks that read it.
+    fn give(&self, key: FileKey, file: Option<File>);
+
+    /// Forgets all that was given but these: no task of this board reads it any more.
+    fn keep_files(&self, keys: &BTreeSet<FileKey>);
 
     /// Lines that tasks of this board wrote.
     async fn logs(&self, wish: LogWish) -> Result<LogStream, Error>;

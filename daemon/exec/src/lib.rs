@@ -7,12 +7,14 @@
 
 mod error;
 mod executor;
+mod files;
 mod logs;
 mod networking;
 mod step;
 
 pub use error::Error;
 pub use executor::{Controller, Executor, Observation};
+pub use files::File;
 pub use logs::{LogLine, LogStream, LogWish, Source};
 pub use networking::{Attached, HostPort, Networking, Wish};
 pub use step::{Step, next, step};

@@ -1,6 +1,7 @@
 //! What users ask, carried out: read the store, let `control` decide, commit; again if others were faster.
 
 use crate::Manager;
+use crate::control::deposits::{self, Deposit};
 use crate::control::{Refusal, cluster, nodes, services};
 use model::{
     Cluster, ClusterSpec, Node, NodeId, NodeRole, NodeSpec, NodeState, Reachability, ServiceId, ServiceSpec,
@@ -156,6 +157,40 @@ impl Manager {
     /// [`Refusal`]
     pub async fn remove_service(&self, id: &ServiceId) -> Result<(), Refusal> {
         self.change(|view| Ok((services::remove(view, id)?, ()))).await
+    }
+
+    /// Keeps a secret or config; its id.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn create_deposit<D: Deposit>(&self, spec: D::Spec) -> Result<String, Refusal> {
+        let now = self.now();
+        self.change(|view| deposits::create::<D>(view, spec.clone(), now, &mut rand::rng()))
+            .await
+    }
+
+    /// Changes the labels of a secret or config.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn update_deposit<D: Deposit>(
+        &self,
+        id: &str,
+        version: Version,
+        spec: &D::Spec,
+    ) -> Result<(), Refusal> {
+        let now = self.now();
+        self.change(|view| Ok((deposits::update::<D>(view, id, version, spec, now)?, ())))
+            .await
+    }
+
+    /// Removes a secret or config that no service uses.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn remove_deposit<D: Deposit>(&self, id: &str) -> Result<(), Refusal> {
+        self.change(|view| Ok((deposits::remove::<D>(view, id)?, ())))
+            .await
     }
 
     /// Changes a node.

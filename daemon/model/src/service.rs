@@ -34,6 +34,20 @@ pub struct Service {
     /// were made from (Swarm: `spec_version`).
     #[serde(rename = "BrambleSpecVersion")]
     pub spec_version: Option<Version>,
+    /// What to show to the registry of its image: `X-Registry-Auth` as the user sent it. In no API answer
+    /// (see [`Service::public`]) and in no task.
+    #[serde(rename = "BrambleRegistryAuth")]
+    pub registry_auth: Option<crate::Hidden<String>>,
+}
+
+impl Service {
+    /// The service as the API shows it: without credentials.
+    pub fn public(&self) -> Self {
+        Self {
+            registry_auth: None,
+            ..self.clone()
+        }
+    }
 }
 
 /// What the user wants.

@@ -87,6 +87,8 @@ pub struct TaskOrigin {
     pub replaces: Option<TaskId>,
     /// How many tasks of its slot failed in a row before it: what back-off grows with.
     pub failures: u32,
+    /// Whether the service has credentials for its image's registry (they are never in a task).
+    pub registry_auth: bool,
 }
 
 /// What a node says of a task.

@@ -92,6 +92,7 @@ pub(crate) fn create(
             not_before: waits.not_before,
             replaces,
             failures: waits.failures,
+            registry_auth: service.registry_auth.is_some(),
         },
         ..Task::default()
     };

@@ -5,7 +5,7 @@ use crate::ended::{self, Ended};
 use crate::executor::Shared;
 use crate::logs::fifo;
 use crate::spec::{self, Parts};
-use crate::{refuse, users};
+use crate::{files, refuse, users};
 use async_trait::async_trait;
 use containerd_client::services::v1::container::Runtime as RuntimeName;
 use containerd_client::services::v1::snapshots::{
@@ -68,6 +68,11 @@ impl Container {
     /// What goes with a reboot: fifos, files for `/etc`.
     fn run_folder(&self) -> PathBuf {
         self.shared.config.run_dir.join("containers").join(&self.id)
+    }
+
+    /// Its secrets and configs: a tmpfs.
+    fn files_folder(&self) -> PathBuf {
+        self.run_folder().join("files")
     }
 
     fn on_boards_network(&self) -> bool {
@@ -183,8 +188,15 @@ impl Container {
         ended
             .save(&self.folder())
             .map_err(|error| Error::Temporary(format!("keeping the exit code: {error}")))?;
-        self.clear().await?;
+        self.finish().await?;
         Ok(ended)
+    }
+
+    /// The container has ended: also what it may read goes.
+    async fn finish(&self) -> Result<(), Error> {
+        let files = files::remove(&self.files_folder())
+            .map_err(|error| Error::Temporary(format!("taking secrets away: {error}")));
+        self.clear().await.and(files)
     }
 
     /// Frees what only a running container needs; its log and its exit code stay.
@@ -244,6 +256,13 @@ impl Container {
             .puller
             .get(container.image.as_deref().unwrap_or_default())
             .await?;
+        files::lay_out(
+            &self.shared.shelf,
+            &self.files_folder(),
+            &self.task,
+            &self.shared.board,
+        )
+        .await?;
         let network = self.attach().await?;
         let request = PrepareSnapshotRequest {
             snapshotter: SNAPSHOTTER.to_owned(),
@@ -272,6 +291,7 @@ impl Container {
             network: network.as_ref(),
             board: &self.shared.board,
             files: &files,
+            shown: &files::shown(&self.files_folder(), container),
             volumes: &volumes,
             id: &self.id,
             clamp: self.shared.clamp,
@@ -366,7 +386,7 @@ impl Controller for Container {
         }
         .await;
         if let Err(status) = started {
-            if let Err(error) = self.clear().await {
+            if let Err(error) = self.finish().await {
                 tracing::debug!(%error, "after a start that failed");
             }
             return Err(match status.code() {
@@ -387,7 +407,7 @@ impl Controller for Container {
             Ok(ended) => result(&ended),
             Err(Error::NotFound(_)) => {
                 // Whatever is left of its network is freed all the same.
-                self.clear().await?;
+                self.finish().await?;
                 Err(Error::Fatal(
                     "the container is gone: it was ended from outside, or the board lost power".to_owned(),
                 ))
@@ -398,7 +418,7 @@ impl Controller for Container {
 
     async fn shutdown(&self) -> Result<(), Error> {
         match self.process().await? {
-            None => return self.clear().await,
+            None => return self.finish().await,
             Some((State::Running | State::Paused | State::Created, _)) => {
                 self.kill(self.signal(), false).await?;
                 if tokio::time::timeout(self.grace(), self.end()).await.is_err() {
@@ -408,13 +428,13 @@ impl Controller for Container {
             Some(_) => {}
         }
         self.end().await.map(|_| ())?;
-        self.clear().await
+        self.finish().await
     }
 
     async fn terminate(&self) -> Result<(), Error> {
         self.kill(9, true).await?;
         match tokio::time::timeout(DEATH, self.end()).await {
-            Ok(Ok(_) | Err(Error::NotFound(_))) => self.clear().await,
+            Ok(Ok(_) | Err(Error::NotFound(_))) => self.finish().await,
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::Temporary(
                 "a killed process does not go away: waiting for the kernel".to_owned(),
@@ -431,7 +451,7 @@ impl Controller for Container {
         if self.process().await?.is_some() {
             note(self.terminate().await);
         }
-        note(self.clear().await);
+        note(self.finish().await);
         let request = DeleteContainerRequest { id: self.id.clone() };
         let deleted = or_gone(self.shared.client.containers().delete(request).await);
         note(deleted.map(|_| ()).map_err(refusal("removing")));

@@ -3,14 +3,16 @@
 use crate::client::Client;
 use crate::config::Config;
 use crate::container::{Container, TASK_LABEL, id_of};
+use crate::files::Shelf;
 use crate::image::{Puller, Reference, Registry};
 use crate::logs::Logs;
 use crate::spec::{Board, Clamp};
 use crate::{engine, facts};
 use async_trait::async_trait;
 use containerd_client::services::v1::ListContainersRequest;
-use exec::{Controller, Error, Executor, LogStream, LogWish, Networking};
-use model::{NodeDescription, Platform, Task, TaskId};
+use exec::{Controller, Error, Executor, File, LogStream, LogWish, Networking};
+use model::{FileKey, NodeDescription, Platform, Task, TaskId};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ pub(crate) struct Shared {
     pub registry: Registry,
     pub network: Arc<dyn Networking>,
     pub logs: Logs,
+    pub shelf: Shelf,
     pub config: Config,
     pub board: Board,
     pub clamp: Clamp,
@@ -82,6 +85,7 @@ impl Runtime {
             registry,
             network,
             logs: Logs::default(),
+            shelf: Shelf::default(),
             board: Board {
                 hostname: config.hostname.clone(),
                 os,
@@ -138,6 +142,14 @@ impl Executor for Runtime {
             ..Task::default()
         };
         Container::new(self.shared.clone(), task).remove().await
+    }
+
+    fn give(&self, key: FileKey, file: Option<File>) {
+        self.shared.shelf.give(key, file);
+    }
+
+    fn keep_files(&self, keys: &BTreeSet<FileKey>) {
+        self.shared.shelf.keep(keys);
     }
 
     async fn logs(&self, wish: LogWish) -> Result<LogStream, Error> {

@@ -16,6 +16,7 @@ mod ended;
 mod engine;
 mod executor;
 mod facts;
+mod files;
 mod image;
 mod logs;
 mod refuse;

@@ -12,11 +12,6 @@ pub(crate) fn check(task: &Task) -> Result<(), Error> {
     let Some(container) = &task.spec.container_spec else {
         return refuse("a task without a container");
     };
-    if container.secrets.iter().flatten().next().is_some()
-        || container.configs.iter().flatten().next().is_some()
-    {
-        return refuse("giving secrets or configs to a container");
-    }
     let test = container
         .healthcheck
         .iter()

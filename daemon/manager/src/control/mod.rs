@@ -2,6 +2,7 @@
 //! [`Refusal`] in Swarm's words; [`crate::Manager`] commits it.
 
 pub mod cluster;
+pub mod deposits;
 pub mod names;
 pub mod nodes;
 mod refusal;

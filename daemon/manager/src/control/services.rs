@@ -1,6 +1,6 @@
 //! Services: create, update, roll back, remove.
 
-use super::{Refusal, names, validate};
+use super::{Refusal, deposits, names, validate};
 use model::{
     Endpoint, JobStatus, Meta, Service, ServiceId, ServiceSpec, Timestamp, UpdateState, UpdateStatus, Version,
 };
@@ -31,6 +31,7 @@ pub fn create(
         spec.name = names::make_up(view, rng);
     }
     validate::service(&spec)?;
+    exists(view, &spec)?;
     fill_in(&mut spec);
     if view.services().any(|other| other.spec.name == spec.name) {
         return Err(taken(&spec.name));
@@ -90,6 +91,7 @@ pub fn update(
         }
     };
     validate::service(&spec)?;
+    exists(view, &spec)?;
     fill_in(&mut spec);
     if spec.name != old.spec.name {
         return Err(Refusal::Unimplemented(
@@ -137,6 +139,14 @@ pub fn remove(view: &View, id: &ServiceId) -> Result<Transaction, Refusal> {
     let mut transaction = Transaction::new();
     transaction.remove((**service).clone());
     Ok(transaction)
+}
+
+/// What the spec refers to must be there.
+fn exists(view: &View, spec: &ServiceSpec) -> Result<(), Refusal> {
+    match &spec.task_template.container_spec {
+        Some(container) => deposits::exist(view, container),
+        None => Ok(()),
+    }
 }
 
 /// Numbers that Docker's engine fills in before it keeps a spec; the docker command relies on them.

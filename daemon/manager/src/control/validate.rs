@@ -2,7 +2,7 @@
 //!
 //! Everything in a spec takes effect or is refused in words.
 
-use super::Refusal;
+use super::{Refusal, deposits};
 use model::{
     Constraint, ContainerSpec, EndpointMode, EndpointSpec, Placement, PortConfig, PublishMode,
     ResourceRequirements, RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig,
@@ -127,12 +127,7 @@ fn container(spec: &ContainerSpec) -> Result<(), Refusal> {
             "ContainerSpec: \"{image}\" is not a valid repository/tag"
         )));
     }
-    let some = |list: Option<usize>| list.is_some_and(|len| len > 0);
-    if some(spec.secrets.as_ref().map(Vec::len)) || some(spec.configs.as_ref().map(Vec::len)) {
-        return Err(Refusal::Unimplemented(
-            "secrets and configs can't be used by services yet".into(),
-        ));
-    }
+    deposits::references(spec)?;
     if spec.init == Some(true) {
         return Err(Refusal::Unimplemented(
             "an init process in front of a container (--init) can't be run yet".into(),

@@ -203,7 +203,7 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
     if let Err(status) = send(from_leader::Message::Welcome(welcome)).await {
         return status;
     }
-    let (mut told, mut number) = (Told::new(), 0u64);
+    let (mut told, mut number) = (Told::default(), 0u64);
     let (mut role, mut managers) = (None, Vec::new());
     loop {
         let view = views.borrow_and_update().clone();
@@ -228,6 +228,17 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
             }));
         }
         let difference = assign::difference(&view, node, &mut told);
+        messages.extend(difference.files.iter().map(|(key, payload)| {
+            from_leader::Message::File(proto::File {
+                key: key.to_string(),
+                known: payload.is_some(),
+                data: payload
+                    .as_ref()
+                    .map(|payload| payload.data.reveal().clone().into())
+                    .unwrap_or_default(),
+                template: payload.as_ref().is_some_and(|payload| payload.template),
+            })
+        }));
         if number == 0 || !difference.is_empty() {
             number += 1;
             let tasks = difference
@@ -239,6 +250,7 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
                 whole: number == 1,
                 tasks: tasks.collect(),
                 gone: difference.gone.iter().map(ToString::to_string).collect(),
+                files_gone: difference.files_gone.iter().map(ToString::to_string).collect(),
             }));
         }
         for message in messages {

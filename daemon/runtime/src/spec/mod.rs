@@ -6,6 +6,7 @@ mod mounts;
 mod seccomp;
 mod templates;
 
+use crate::files::Shown;
 use crate::image::ImageConfig;
 use crate::users::User;
 use exec::{Attached, Error};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 pub(crate) use mounts::folders;
-pub(crate) use templates::{Board, fill};
+pub(crate) use templates::{Board, fill, fill_file};
 
 /// All that a container's spec is made of.
 pub(crate) struct Parts<'a> {
@@ -26,6 +27,8 @@ pub(crate) struct Parts<'a> {
     pub board: &'a Board,
     /// Where `hosts`, `hostname` and `resolv.conf` of this container are.
     pub files: &'a Path,
+    /// Secrets and configs.
+    pub shown: &'a [Shown],
     /// Where volumes are.
     pub volumes: &'a Path,
     pub id: &'a str,

@@ -33,6 +33,13 @@ pub(super) fn mounts(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Vec
         all.retain(|known| known["destination"] != target.as_str());
         all.push(one(parts, mount, &target)?);
     }
+    for file in parts.shown {
+        all.push(bind(
+            file.source.clone(),
+            &file.target,
+            &["rbind", "rprivate", "ro"],
+        ));
+    }
     Ok(all)
 }
 

@@ -42,6 +42,7 @@ fn spec_of(container: ContainerSpec, resources: Option<ResourceRequirements>) ->
         network: Some(&attached()),
         board: &board,
         files: Path::new("/run/files"),
+        shown: &[],
         volumes: Path::new("/var/volumes"),
         id: "0123456789abcdef",
         clamp: Clamp {
