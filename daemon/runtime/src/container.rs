@@ -3,9 +3,10 @@
 use crate::client::{SNAPSHOTTER, or_exists, or_gone, refusal};
 use crate::ended::{self, Ended};
 use crate::executor::Shared;
-use crate::logs::fifo;
+use crate::health::{Check, Health};
+use crate::logs::{Room, fifo};
 use crate::spec::{self, Parts};
-use crate::{files, refuse, users};
+use crate::{files, probe, refuse, users};
 use async_trait::async_trait;
 use containerd_client::services::v1::container::Runtime as RuntimeName;
 use containerd_client::services::v1::snapshots::{
@@ -21,7 +22,7 @@ use exec::{Controller, Error, HostPort, Observation, Source, Wish};
 use model::{ContainerStatus, PortConfig, PortStatus, PublishMode, Task, TaskId};
 use prost_types::Any;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::Code;
@@ -34,6 +35,12 @@ const GRACE: Duration = Duration::from_secs(10);
 const SIGTERM: u32 = 15;
 /// For a killed process to be gone.
 const DEATH: Duration = Duration::from_secs(10);
+/// Small static init programs, as distributions install them.
+const INITS: [&str; 3] = [
+    "/usr/libexec/docker/docker-init",
+    "/usr/bin/docker-init",
+    "/usr/bin/tini-static",
+];
 /// Ports that a board chooses by itself, for services that ask for none in particular.
 const OWN_PORTS: std::ops::Range<u16> = 32768..60999;
 
@@ -210,6 +217,10 @@ impl Container {
         deleted.and(detached)
     }
 
+    fn room(&self) -> Result<Room, Error> {
+        Room::of(self.task.spec.log_driver.as_ref()).map_err(Error::Fatal)
+    }
+
     fn signal(&self) -> u32 {
         let container = self.task.spec.container_spec.as_ref();
         let named = container
@@ -228,7 +239,66 @@ impl Container {
         nanos.map_or(GRACE, Duration::from_nanos)
     }
 
-    fn write_files(&self, parts: &Parts<'_>, stop_signal: Option<&str>) -> std::io::Result<()> {
+    /// Checks the container's health over and over: until it is well, or for ever if it `was_well`. An error is its end.
+    async fn check(&self, was_well: bool) -> Error {
+        let Some(check) = Check::load(&self.folder()) else {
+            return std::future::pending().await;
+        };
+        let begun = tokio::time::Instant::now();
+        let mut health = if was_well {
+            Health::well()
+        } else {
+            Health::default()
+        };
+        loop {
+            tokio::time::sleep(health.pause(&check, begun.elapsed())).await;
+            let (client, folder) = (&self.shared.client, self.run_folder());
+            let asked = probe::run(client, &self.id, &folder, &check.command, check.timeout).await;
+            let answer = match asked {
+                Ok(answer) => answer,
+                // The container has ended, or containerd is away: whoever waits for its end will know.
+                Err(Error::NotFound(_) | Error::Temporary(_) | Error::Cancelled) => continue,
+                Err(error) => probe::Answer {
+                    code: Some(126),
+                    output: error.to_string(),
+                },
+            };
+            if let Err(reason) = health.take(&check, &answer, begun.elapsed()) {
+                return Error::Fatal(reason);
+            }
+            if health.well && !was_well {
+                return Error::Cancelled;
+            }
+        }
+    }
+
+    /// Waits until a container that has just started is well; one without a check is so at once.
+    async fn become_well(&self) -> Result<(), Error> {
+        if Check::load(&self.folder()).is_none() {
+            return Ok(());
+        }
+        tokio::select! {
+            ended = self.end() => result(&ended?).and(Err(Error::Fatal(
+                "the container ended before it was healthy".to_owned(),
+            ))),
+            outcome = self.check(false) => match outcome {
+                Error::Cancelled => Ok(()),
+                unhealthy => self.put_down(unhealthy).await,
+            },
+        }
+    }
+
+    /// An unhealthy container is stopped, as politely as ever; the reason stays the reason.
+    async fn put_down(&self, unhealthy: Error) -> Result<(), Error> {
+        self.shutdown().await?;
+        Err(Error::Exit {
+            code: Ended::load(&self.folder()).map_or(137, |ended| ended.exit_code),
+            reason: Some(unhealthy.to_string()),
+        })
+    }
+
+    fn write_files(&self, parts: &Parts<'_>, check: Option<&Check>) -> std::io::Result<()> {
+        let stop_signal = parts.image.config.stop_signal.as_deref();
         let default = model::ContainerSpec::default();
         let container = self.task.spec.container_spec.as_ref().unwrap_or(&default);
         let (run, folder) = (self.run_folder(), self.folder());
@@ -242,6 +312,7 @@ impl Container {
         let boards = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
         std::fs::write(run.join("resolv.conf"), spec::resolv_conf(container, &boards))?;
         std::fs::write(folder.join("stop-signal"), stop_signal.unwrap_or_default())?;
+        Check::save(check, &folder)?;
         for volume in spec::folders(parts, container) {
             std::fs::create_dir_all(volume)?;
         }
@@ -294,10 +365,18 @@ impl Container {
             shown: &files::shown(&self.files_folder(), container),
             volumes: &volumes,
             id: &self.id,
+            init: INITS.iter().map(Path::new).find(|path| path.is_file()),
             clamp: self.shared.clamp,
         };
         let spec = spec::build(&parts)?;
-        self.write_files(&parts, image.config.config.stop_signal.as_deref())
+        let config = &image.config.config;
+        let check = Check::of(
+            container.healthcheck.as_ref(),
+            config.healthcheck.as_ref(),
+            config.shell.as_deref(),
+        )
+        .map_err(Error::Fatal)?;
+        self.write_files(&parts, check.as_ref())
             .map_err(|error| Error::Temporary(format!("writing a container's files: {error}")))?;
         let spec = Any {
             type_url: "types.containerd.io/opencontainers/runtime-spec/1/Spec".to_owned(),
@@ -340,10 +419,10 @@ impl Controller for Container {
     async fn start(&self) -> Result<(), Error> {
         match self.process().await? {
             Some((State::Running, _)) => {
-                return self
-                    .shared
+                self.shared
                     .logs
-                    .attach(&self.id, &self.run_folder(), &self.folder());
+                    .attach(&self.id, &self.run_folder(), &self.folder(), self.room()?)?;
+                return self.become_well().await;
             }
             // A start that a crash cut off: what it left is in the way.
             Some(_) => self.clear().await?,
@@ -355,7 +434,7 @@ impl Controller for Container {
         self.attach().await?;
         self.shared
             .logs
-            .attach(&self.id, &self.run_folder(), &self.folder())?;
+            .attach(&self.id, &self.run_folder(), &self.folder(), self.room()?)?;
         let pipe = |source| fifo(&self.run_folder(), source).display().to_string();
         let terminal = self
             .task
@@ -394,16 +473,20 @@ impl Controller for Container {
                 _ => Error::Fatal(format!("starting container failed: {}", short(status.message()))),
             });
         }
-        Ok(())
+        self.become_well().await
     }
 
     async fn wait(&self) -> Result<(), Error> {
         if Ended::load(&self.folder()).is_none() && self.process().await?.is_some() {
             self.shared
                 .logs
-                .attach(&self.id, &self.run_folder(), &self.folder())?;
+                .attach(&self.id, &self.run_folder(), &self.folder(), self.room()?)?;
         }
-        match self.end().await {
+        let ended = tokio::select! {
+            ended = self.end() => ended,
+            unhealthy = self.check(true) => return self.put_down(unhealthy).await,
+        };
+        match ended {
             Ok(ended) => result(&ended),
             Err(Error::NotFound(_)) => {
                 // Whatever is left of its network is freed all the same.

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use exec::{Error, LogLine, LogStream, LogWish, Source};
-use model::{TaskId, Timestamp};
+use model::{LogDriver, TaskId, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{BufReader, Read as _, Write as _};
@@ -18,13 +18,82 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 
-/// A file of this size is put aside, in bytes.
-const MAX_FILE: u64 = 10 << 20;
-/// Files kept, the one being written included.
-const FILES: usize = 3;
+/// Most files that may be asked for: a bound, not advice.
+const MOST_FILES: usize = 100;
 /// Longest record; longer lines come in pieces (Docker's size).
 const MAX_LINE: usize = 16 << 10;
 const HEAD: usize = 13;
+
+/// How much of a container's log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// A file of this size is put aside, in bytes; 0: nothing is kept.
+    file: u64,
+    /// Files kept, the one being written included.
+    files: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            file: 10 << 20,
+            files: 3,
+        }
+    }
+}
+
+impl Room {
+    /// What a service asks for: drivers `json-file` and `local` with `max-size` and `max-file`, or `none`.
+    ///
+    /// # Errors
+    /// What can't be done, in words.
+    pub fn of(driver: Option<&LogDriver>) -> Result<Self, String> {
+        let mut room = Self::default();
+        let Some(driver) = driver else { return Ok(room) };
+        match driver.name.as_deref().unwrap_or_default() {
+            "" | "json-file" | "local" => {}
+            "none" => room.file = 0,
+            other => {
+                return Err(format!(
+                    "log driver {other} can't be used here: use json-file, local or none"
+                ));
+            }
+        }
+        for (name, value) in driver.options.iter().flatten() {
+            let invalid = || format!("invalid value for log option {name}: {value}");
+            match name.as_str() {
+                "max-size" if room.file > 0 => {
+                    room.file = size(value).filter(|size| *size > 0).ok_or_else(invalid)?;
+                }
+                "max-file" if room.file > 0 => {
+                    let files = value.parse().ok();
+                    room.files = files
+                        .filter(|files| (1..=MOST_FILES).contains(files))
+                        .ok_or_else(invalid)?;
+                }
+                _ => {
+                    return Err(format!(
+                        "unknown log opt '{name}': max-size and max-file can be used here"
+                    ));
+                }
+            }
+        }
+        Ok(room)
+    }
+}
+
+/// `10m` and the like, in bytes.
+fn size(text: &str) -> Option<u64> {
+    let text = text.trim().to_lowercase();
+    let text = text.trim_end_matches('b');
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'k' => (&text[..text.len() - 1], 10),
+        b'm' => (&text[..text.len() - 1], 20),
+        b'g' => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    digits.trim().parse::<u64>().ok()?.checked_mul(1 << shift)
+}
 
 /// All containers' logs on this board.
 #[derive(Default)]
@@ -49,6 +118,7 @@ struct Writer {
     path: PathBuf,
     file: File,
     size: u64,
+    room: Room,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -65,7 +135,7 @@ pub(crate) fn fifo(folder: &Path, source: Source) -> PathBuf {
 
 impl Logs {
     /// Reads a container's fifos (made if they are not there) into its log; does nothing if that is going on already.
-    pub fn attach(&self, id: &str, fifos: &Path, folder: &Path) -> Result<(), Error> {
+    pub fn attach(&self, id: &str, fifos: &Path, folder: &Path, room: Room) -> Result<(), Error> {
         let mut open = lock(&self.open);
         if open.contains_key(id) {
             return Ok(());
@@ -73,7 +143,7 @@ impl Logs {
         let failed = |what: &str, error: std::io::Error| Error::Temporary(format!("logs: {what}: {error}"));
         std::fs::create_dir_all(fifos).map_err(|error| failed("making their folder", error))?;
         std::fs::create_dir_all(folder).map_err(|error| failed("making their folder", error))?;
-        let writer = Writer::open(folder.join("log")).map_err(|error| failed("opening", error))?;
+        let writer = Writer::open(folder.join("log"), room).map_err(|error| failed("opening", error))?;
         let log = Arc::new(Log {
             writer: Mutex::new(writer),
             written: watch::channel(0).0,
@@ -199,14 +269,22 @@ fn put(log: &Log, source: Source, line: &[u8]) {
 }
 
 impl Writer {
-    fn open(path: PathBuf) -> std::io::Result<Self> {
+    fn open(path: PathBuf, room: Room) -> std::io::Result<Self> {
         let file = File::options().create(true).append(true).open(&path)?;
         let size = file.metadata()?.len();
-        Ok(Self { path, file, size })
+        Ok(Self {
+            path,
+            file,
+            size,
+            room,
+        })
     }
 
     fn put(&mut self, source: Source, line: &[u8]) -> std::io::Result<()> {
-        if self.size >= MAX_FILE {
+        if self.room.file == 0 {
+            return Ok(());
+        }
+        if self.size >= self.room.file {
             self.rotate()?;
         }
         let nanos = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
@@ -221,7 +299,10 @@ impl Writer {
     }
 
     fn rotate(&mut self) -> std::io::Result<()> {
-        for number in (1..FILES).rev() {
+        if self.room.files == 1 {
+            std::fs::remove_file(&self.path)?;
+        }
+        for number in (1..self.room.files).rev() {
             let from = if number == 1 {
                 self.path.clone()
             } else {
@@ -231,7 +312,7 @@ impl Writer {
                 std::fs::rename(from, numbered(&self.path, number))?;
             }
         }
-        *self = Self::open(self.path.clone())?;
+        *self = Self::open(self.path.clone(), self.room)?;
         Ok(())
     }
 }
@@ -251,7 +332,10 @@ struct Follower {
 impl Follower {
     async fn run(&mut self, live: Option<watch::Receiver<u64>>) -> std::io::Result<()> {
         let mut last: VecDeque<LogLine> = VecDeque::new();
-        for number in (1..FILES).rev() {
+        let older = (1..MOST_FILES)
+            .take_while(|number| numbered(&self.path, *number).exists())
+            .count();
+        for number in (1..=older).rev() {
             if let Ok(file) = File::open(numbered(&self.path, number)) {
                 let mut records = Records::new(file);
                 while let Some(line) = records.next(&self.task)? {
@@ -419,7 +503,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (fifos, folder) = (dir.path().join("f"), dir.path().join("l"));
         let logs = Logs::default();
-        logs.attach("id", &fifos, &folder).unwrap();
+        logs.attach("id", &fifos, &folder, Room::default()).unwrap();
         let containers = || vec![("t".into(), "id".to_owned(), folder.clone())];
         let follower = logs.read(wish(None, true), containers());
         let mut out = File::options()
@@ -440,9 +524,9 @@ mod tests {
     #[tokio::test]
     async fn long_lines_come_in_pieces_and_a_full_file_is_put_aside() {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = Writer::open(dir.path().join("log")).unwrap();
+        let mut writer = Writer::open(dir.path().join("log"), Room::default()).unwrap();
         writer.put(Source::Stdout, b"old\n").unwrap();
-        writer.size = MAX_FILE;
+        writer.size = Room::default().file;
         writer.put(Source::Stderr, b"new\n").unwrap();
         let logs = Logs::default();
         let read = logs.read(
@@ -458,5 +542,45 @@ mod tests {
         let mut pending = Vec::new();
         take(&mut pending, &[b'x'; MAX_LINE + 5], Source::Stdout, &log);
         assert_eq!(pending.len(), 5);
+    }
+
+    #[test]
+    fn room_is_what_the_service_asks_for_or_refused() {
+        let driver = |name: &str, options: &[(&str, &str)]| LogDriver {
+            name: Some(name.to_owned()),
+            options: Some(
+                options
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                    .collect(),
+            ),
+        };
+        let room = |name: &str, options: &[(&str, &str)]| Room::of(Some(&driver(name, options)));
+        let small = room("json-file", &[("max-size", "10k"), ("max-file", "1")]).unwrap();
+        assert_eq!((small.file, small.files), (10 << 10, 1));
+        assert_eq!(room("local", &[]), Ok(Room::default()));
+        assert_eq!(room("none", &[]).unwrap().file, 0);
+        for (name, options) in [
+            ("syslog", &[][..]),
+            ("json-file", &[("max-size", "much")]),
+            ("json-file", &[("max-size", "99999999999999g")]),
+            ("json-file", &[("max-file", "0")]),
+            ("json-file", &[("tag", "x")]),
+            ("none", &[("max-size", "1m")]),
+        ] {
+            assert!(room(name, options).is_err(), "{name} {options:?}");
+        }
+    }
+
+    #[test]
+    fn one_file_only_begins_again_when_it_is_full() {
+        let dir = tempfile::tempdir().unwrap();
+        let room = Room { file: 64, files: 1 };
+        let mut writer = Writer::open(dir.path().join("log"), room).unwrap();
+        for _ in 0..10 {
+            writer.put(Source::Stdout, b"a line of some length\n").unwrap();
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(std::fs::metadata(dir.path().join("log")).unwrap().len() < 128);
     }
 }

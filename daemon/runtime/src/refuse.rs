@@ -12,17 +12,6 @@ pub(crate) fn check(task: &Task) -> Result<(), Error> {
     let Some(container) = &task.spec.container_spec else {
         return refuse("a task without a container");
     };
-    let test = container
-        .healthcheck
-        .iter()
-        .flat_map(|check| check.test.iter().flatten())
-        .next();
-    if test.is_some_and(|word| word != "NONE") {
-        return refuse("checking a container's health");
-    }
-    if container.init == Some(true) {
-        return refuse("running an init process in front of a container");
-    }
     let privileges = container.privileges.clone().unwrap_or_default();
     if privileges.credential_spec.is_some() {
         return refuse("a credential spec (of Windows)");
@@ -40,15 +29,6 @@ pub(crate) fn check(task: &Task) -> Result<(), Error> {
     {
         return refuse("a seccomp profile of one's own");
     }
-    let driver = task.spec.log_driver.clone().unwrap_or_default();
-    if !matches!(
-        driver.name.as_deref().unwrap_or_default(),
-        "" | "json-file" | "local"
-    ) {
-        return refuse("a log driver other than json-file");
-    }
-    if driver.options.is_some_and(|options| !options.is_empty()) {
-        return refuse("log options (logs are rotated at 10 MB, three files are kept)");
-    }
+    crate::logs::Room::of(task.spec.log_driver.as_ref()).map_err(Error::Fatal)?;
     Ok(())
 }

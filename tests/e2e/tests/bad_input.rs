@@ -31,8 +31,11 @@ fn mistakes_are_named_and_nothing_is_lost() -> Result<()> {
         "routing mesh is not built yet",
     )?;
     contains(
-        &refused(board, "service create -d --health-cmd true nginx:1.10")?,
-        "health checks",
+        &refused(
+            board,
+            "service create -d --health-cmd true --health-interval 1us nginx:1.10",
+        )?,
+        "Interval in Healthcheck cannot be less than 1ms",
     )?;
     contains(
         &refused(board, "service inspect nosuch")?,

@@ -26,7 +26,7 @@ enum Sign {
     Package,
 }
 
-const NEEDED: [(&str, Sign); 13] = [
+const NEEDED: [(&str, Sign); 14] = [
     ("busybox-static", Sign::Package),
     (
         "ca-certificates",
@@ -46,6 +46,7 @@ const NEEDED: [(&str, Sign); 13] = [
     ("procps", Sign::Program("ps")),
     ("protobuf-compiler", Sign::Program("protoc")),
     ("runc", Sign::Program("runc")),
+    ("tini", Sign::File("/usr/bin/tini-static")),
 ];
 
 /// The packages that Debian has the docker command in, the newer first.

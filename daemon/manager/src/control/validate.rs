@@ -4,7 +4,7 @@
 
 use super::{Refusal, deposits};
 use model::{
-    Constraint, ContainerSpec, EndpointMode, EndpointSpec, Placement, PortConfig, PublishMode,
+    Constraint, ContainerSpec, EndpointMode, EndpointSpec, HealthConfig, Placement, PortConfig, PublishMode,
     ResourceRequirements, RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig,
 };
 use std::collections::BTreeSet;
@@ -128,20 +128,8 @@ fn container(spec: &ContainerSpec) -> Result<(), Refusal> {
         )));
     }
     deposits::references(spec)?;
-    if spec.init == Some(true) {
-        return Err(Refusal::Unimplemented(
-            "an init process in front of a container (--init) can't be run yet".into(),
-        ));
-    }
-    let check = spec
-        .healthcheck
-        .iter()
-        .flat_map(|check| check.test.iter().flatten())
-        .next();
-    if check.is_some_and(|word| word != "NONE") {
-        return Err(Refusal::Unimplemented(
-            "health checks of services (--health-cmd) can't be run yet".into(),
-        ));
+    if let Some(check) = &spec.healthcheck {
+        health(check)?;
     }
     if spec.stop_grace_period.is_some_and(|period| period < 0) {
         return Err(Refusal::invalid(
@@ -167,6 +155,30 @@ fn container(spec: &ContainerSpec) -> Result<(), Refusal> {
                 "mounts of type '{kind}' can't be used here: use bind, volume or tmpfs"
             )));
         }
+    }
+    Ok(())
+}
+
+/// Docker's rules and words.
+fn health(check: &HealthConfig) -> Result<(), Refusal> {
+    /// Nanoseconds.
+    const MILLISECOND: i64 = 1_000_000;
+    for (name, time) in [
+        ("Interval", check.interval),
+        ("Timeout", check.timeout),
+        ("StartPeriod", check.start_period),
+        ("StartInterval", check.start_interval),
+    ] {
+        if time.is_some_and(|nanos| nanos != 0 && nanos < MILLISECOND) {
+            return Err(Refusal::invalid(format!(
+                "ContainerSpec: {name} in Healthcheck cannot be less than 1ms"
+            )));
+        }
+    }
+    if check.retries.is_some_and(|retries| retries < 0) {
+        return Err(Refusal::invalid(
+            "ContainerSpec: Retries in Healthcheck cannot be negative",
+        ));
     }
     Ok(())
 }

@@ -59,6 +59,10 @@ pub(crate) struct Defaults {
     pub cmd: Option<Vec<String>>,
     pub working_dir: Option<String>,
     pub stop_signal: Option<String>,
+    /// Docker's own, not of the OCI.
+    pub healthcheck: Option<model::HealthConfig>,
+    /// What runs a line, if not `/bin/sh -c`.
+    pub shell: Option<Vec<String>>,
     pub volumes: Option<BTreeMap<String, serde::de::IgnoredAny>>,
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Parts<'a> {
     /// Where volumes are.
     pub volumes: &'a Path,
     pub id: &'a str,
+    /// The program that runs in front where a service asks for one (`--init`), if this board has it.
+    pub init: Option<&'a Path>,
     pub clamp: Clamp,
 }
 
@@ -104,6 +106,10 @@ fn process(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Value, Error>
             "no command specified: neither the image nor the service names one".to_owned(),
         ));
     }
+    let args = match init(parts, container)? {
+        Some(_) => [vec![INIT.to_owned(), "--".to_owned()], args].concat(),
+        None => args,
+    };
     let directory = container
         .dir
         .as_deref()
@@ -122,6 +128,20 @@ fn process(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Value, Error>
         "noNewPrivileges": privileges.and_then(|privileges| privileges.no_new_privileges).unwrap_or(false),
         "oomScoreAdj": container.oom_score_adj.unwrap_or(0).max(parts.clamp.oom_score_adj),
     }))
+}
+
+/// Where a container sees its init process (Docker's place).
+pub(super) const INIT: &str = "/sbin/docker-init";
+
+/// The board's init program, if the container is to have one.
+pub(super) fn init<'a>(parts: &Parts<'a>, container: &ContainerSpec) -> Result<Option<&'a Path>, Error> {
+    match (container.init, parts.init) {
+        (Some(true), None) => Err(Error::Fatal(
+            "this board has no init program for --init: install the package tini".to_owned(),
+        )),
+        (Some(true), init) => Ok(init),
+        _ => Ok(None),
+    }
 }
 
 /// Docker's rule: the service's command takes the entry point's place and drops the image's arguments.

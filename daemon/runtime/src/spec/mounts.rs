@@ -1,6 +1,6 @@
 //! What is mounted in a container.
 
-use super::{Parts, below, fill};
+use super::{INIT, Parts, below, fill, init};
 use exec::Error;
 use model::{ContainerSpec, Mount};
 use serde_json::{Value, json};
@@ -32,6 +32,9 @@ pub(super) fn mounts(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Vec
         // Over one of ours, such as /dev/shm.
         all.retain(|known| known["destination"] != target.as_str());
         all.push(one(parts, mount, &target)?);
+    }
+    if let Some(program) = init(parts, container)? {
+        all.push(bind(program.to_owned(), INIT, &["bind", "rprivate", "ro"]));
     }
     for file in parts.shown {
         all.push(bind(

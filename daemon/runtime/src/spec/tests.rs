@@ -43,6 +43,7 @@ fn spec_of(container: ContainerSpec, resources: Option<ResourceRequirements>) ->
         board: &board,
         files: Path::new("/run/files"),
         shown: &[],
+        init: None,
         volumes: Path::new("/var/volumes"),
         id: "0123456789abcdef",
         clamp: Clamp {
