@@ -22,8 +22,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// Statuses are gathered for so long: a burst is one message.
 const GATHER: Duration = Duration::from_millis(50);
-/// How often the board is asked to describe itself again.
-const DESCRIBE: Duration = Duration::from_secs(60);
+/// How often the board is asked to describe itself again: a stick that is pulled out is noticed within this time.
+const DESCRIBE: Duration = Duration::from_secs(5);
 
 /// The way to the managers.
 #[async_trait]

@@ -88,6 +88,10 @@ impl Executor for Fake {
     }
     fn give(&self, _: model::FileKey, _: Option<exec::File>) {}
     fn keep_files(&self, _: &std::collections::BTreeSet<model::FileKey>) {}
+    async fn weave(&self, _: Arc<exec::Fabric>) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn logs(&self, _: LogWish) -> Result<LogStream, Error> {
         Ok(Box::pin(futures::stream::empty()))
     }

@@ -1,6 +1,6 @@
 //! The two traits that a container runtime implements.
 
-use crate::{Error, File, LogStream, LogWish};
+use crate::{Error, Fabric, File, LogStream, LogWish};
 use async_trait::async_trait;
 use model::{ContainerStatus, FileKey, NodeDescription, PortStatus, Task, TaskId};
 use std::collections::BTreeSet;
@@ -27,6 +27,9 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Forgets all that was given but these: no task of this board reads it any more.
     fn keep_files(&self, keys: &BTreeSet<FileKey>);
+
+    /// Makes the board's part of the cluster's networks so: see [`crate::Networking::weave`].
+    async fn weave(&self, fabric: Arc<Fabric>) -> Result<(), Error>;
 
     /// Lines that tasks of this board wrote.
     async fn logs(&self, wish: LogWish) -> Result<LogStream, Error>;

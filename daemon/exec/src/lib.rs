@@ -7,6 +7,7 @@
 
 mod error;
 mod executor;
+mod fabric;
 mod files;
 mod logs;
 mod networking;
@@ -14,6 +15,7 @@ mod step;
 
 pub use error::Error;
 pub use executor::{Controller, Executor, Observation};
+pub use fabric::{Endpoint, Fabric, MeshPort, Overlay, Peer, Place, Virtual};
 pub use files::File;
 pub use logs::{LogLine, LogStream, LogWish, Source};
 pub use networking::{Attached, HostPort, Networking, Wish};

@@ -1,10 +1,11 @@
 //! What a container runtime asks of the board's network.
 
-use crate::Error;
+use crate::{Error, Fabric, Place};
 use async_trait::async_trait;
 use model::{PortProtocol, TaskId};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A port of the board that leads to a task's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +25,8 @@ pub struct Wish {
     pub task: TaskId,
     /// Ports of the board that lead to it.
     pub host_ports: Vec<HostPort>,
+    /// Its places in overlay networks, in the order of its interfaces.
+    pub places: Vec<Place>,
 }
 
 /// What network a task has.
@@ -47,6 +50,10 @@ pub trait Networking: Send + Sync + 'static {
 
     /// Removes it. "Not found" is success.
     async fn detach(&self, task: &TaskId) -> Result<(), Error>;
+
+    /// Makes the board's part of the cluster's networks so: tunnels, neighbours, virtual addresses, published ports, names.
+    /// Whole and idempotent; when it returns, no new connection goes to an endpoint that takes none.
+    async fn weave(&self, fabric: Arc<Fabric>) -> Result<(), Error>;
 
     /// Tasks that have a network here.
     async fn attached(&self) -> Vec<TaskId>;

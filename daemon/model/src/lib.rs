@@ -36,6 +36,7 @@ pub mod ratio;
 pub mod secret;
 pub mod service;
 pub mod task;
+pub mod wishes;
 
 pub use cluster::*;
 pub use config::*;
@@ -52,6 +53,7 @@ pub use ratio::Ratio;
 pub use secret::*;
 pub use service::*;
 pub use task::*;
+pub use wishes::{Device, WishError, Wishes};
 
 /// Labels: what a user wrote beside an object, sorted by key.
 pub type Labels = std::collections::BTreeMap<String, String>;

@@ -86,6 +86,9 @@ pub struct NodeDescription {
     /// The certificate authority that it trusts.
     #[serde(rename = "TLSInfo")]
     pub tls_info: Option<TlsInfo>,
+    /// Devices that tasks may ask for, as paths.
+    #[serde(rename = "BrambleDevices")]
+    pub devices: Option<Vec<String>>,
 }
 
 /// Architecture and operating system, in the kernel's words (`x86_64`, `aarch64`) for nodes and in Go's

@@ -1,7 +1,9 @@
 //! The contract with the runtime, fulfilled by [`Network`].
 
 use async_trait::async_trait;
-use exec::{Attached, Networking, Wish};
+use std::sync::Arc;
+
+use exec::{Attached, Fabric, Networking, Wish};
 use model::TaskId;
 
 use crate::{Error, Network, ports};
@@ -14,6 +16,13 @@ impl Networking for Network {
 
     async fn detach(&self, task: &TaskId) -> Result<(), exec::Error> {
         Ok(Network::detach(self, task).await?)
+    }
+
+    async fn weave(&self, fabric: Arc<Fabric>) -> Result<(), exec::Error> {
+        if fabric.networks.is_empty() && fabric.ports.is_empty() {
+            return Ok(());
+        }
+        Err(exec::Error::Fatal("overlays are not woven yet".to_owned()))
     }
 
     async fn attached(&self) -> Vec<TaskId> {

@@ -96,7 +96,9 @@ impl fmt::Display for Cause {
             Self::NodeDown => out.write_str("lost its board, which is down"),
             Self::NodeGone => out.write_str("lost its board, which was removed"),
             Self::NodeDrained => out.write_str("leaves its board, which is drained"),
-            Self::Misfit => out.write_str("leaves its board, which no longer meets its constraints"),
+            Self::Misfit => {
+                out.write_str("leaves its board, which no longer meets its constraints or has lost a device")
+            }
         }
     }
 }

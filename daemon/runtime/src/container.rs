@@ -6,7 +6,7 @@ use crate::executor::Shared;
 use crate::health::{Check, Health};
 use crate::logs::{Room, fifo};
 use crate::spec::{self, Parts};
-use crate::{files, probe, refuse, users};
+use crate::{devices, files, probe, refuse, users};
 use async_trait::async_trait;
 use containerd_client::services::v1::container::Runtime as RuntimeName;
 use containerd_client::services::v1::snapshots::{
@@ -18,8 +18,8 @@ use containerd_client::services::v1::{
 };
 use containerd_client::types::Mount;
 use containerd_client::types::v1::Status as State;
-use exec::{Controller, Error, HostPort, Observation, Source, Wish};
-use model::{ContainerStatus, PortConfig, PortStatus, PublishMode, Task, TaskId};
+use exec::{Controller, Error, HostPort, Observation, Place, Source, Wish};
+use model::{ContainerStatus, PortConfig, PortStatus, PublishMode, Task, TaskId, Wishes};
 use prost_types::Any;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -91,6 +91,20 @@ impl Container {
             .any(|network| network.target.as_deref() == Some("host"))
     }
 
+    /// Its places in overlay networks, as the managers gave them.
+    fn places(&self) -> Vec<Place> {
+        let attachments = self.task.networks_attachments.iter().flatten();
+        let place = |attachment: &model::NetworkAttachment| {
+            let (address, prefix) = attachment.addresses.as_ref()?.first()?.split_once('/')?;
+            Some(Place {
+                network: attachment.network.id.clone(),
+                address: address.parse().ok()?,
+                prefix: prefix.parse().ok()?,
+            })
+        };
+        attachments.filter_map(place).collect()
+    }
+
     fn host_ports(&self) -> Vec<HostPort> {
         let host = self
             .task
@@ -125,6 +139,7 @@ impl Container {
         let wish = Wish {
             task: self.task.id.clone(),
             host_ports: self.host_ports(),
+            places: self.places(),
         };
         self.shared.network.attach(&wish).await.map(Some)
     }
@@ -355,6 +370,7 @@ impl Container {
             &self.rootfs().await?,
         )?;
         let (files, volumes) = (self.run_folder(), self.shared.config.state_dir.join("volumes"));
+        let wishes = Wishes::checked(&self.task.origin.service_labels);
         let parts = Parts {
             task: &self.task,
             image: &image.config,
@@ -362,6 +378,8 @@ impl Container {
             network: network.as_ref(),
             board: &self.shared.board,
             files: &files,
+            wishes: &wishes,
+            devices: &devices::wanted(&wishes)?,
             shown: &files::shown(&self.files_folder(), container),
             volumes: &volumes,
             id: &self.id,

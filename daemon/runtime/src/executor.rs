@@ -10,7 +10,7 @@ use crate::spec::{Board, Clamp};
 use crate::{engine, facts};
 use async_trait::async_trait;
 use containerd_client::services::v1::ListContainersRequest;
-use exec::{Controller, Error, Executor, File, LogStream, LogWish, Networking};
+use exec::{Controller, Error, Executor, Fabric, File, LogStream, LogWish, Networking};
 use model::{FileKey, NodeDescription, Platform, Task, TaskId};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -150,6 +150,10 @@ impl Executor for Runtime {
 
     fn keep_files(&self, keys: &BTreeSet<FileKey>) {
         self.shared.shelf.keep(keys);
+    }
+
+    async fn weave(&self, fabric: Arc<Fabric>) -> Result<(), Error> {
+        self.shared.network.weave(fabric).await
     }
 
     async fn logs(&self, wish: LogWish) -> Result<LogStream, Error> {

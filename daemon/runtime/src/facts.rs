@@ -36,6 +36,7 @@ pub(crate) fn describe(config: &Config) -> NodeDescription {
             ]),
         },
         tls_info: None,
+        devices: Some(crate::devices::list()).filter(|devices| !devices.is_empty()),
     }
 }
 
@@ -61,7 +62,11 @@ pub(crate) fn platform() -> Platform {
 pub(crate) fn clamp() -> Clamp {
     let hard = |resource| getrlimit(resource).ok().map(|(_, hard)| hard);
     let own = std::fs::read_to_string("/proc/self/oom_score_adj").ok();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+    let bounding = bounding.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
     Clamp {
+        withheld: bounding.map_or(0, |held| !held),
         nofile: hard(Resource::RLIMIT_NOFILE),
         nproc: hard(Resource::RLIMIT_NPROC),
         oom_score_adj: own.and_then(|text| text.trim().parse().ok()).unwrap_or(0),

@@ -12,6 +12,7 @@
 mod client;
 mod config;
 mod container;
+mod devices;
 mod ended;
 mod engine;
 mod executor;

@@ -10,7 +10,7 @@ const SHOW: &str = "grep /run/secrets /proc/mounts; stat -c %u:%g:%a /run/secret
 
 #[test]
 fn services_read_secrets_and_configs() -> Result<()> {
-    let lab = Lab::up("deposits", 2)?;
+    let lab = Lab::up("deposits", 3)?;
     let board = lab.board(1);
     let file = |name: &str, text: &str| -> Result<String> {
         let path = board.state_dir().join(name);
@@ -45,7 +45,7 @@ fn services_read_secrets_and_configs() -> Result<()> {
         "-d",
         "--name",
         "reader",
-        "--replicas=2",
+        "--replicas=3",
         "--env=LEVEL=3",
         "--secret=source=key1,target=key,uid=7,gid=8,mode=0440",
         "--config=source=app,target=/etc/app.conf",
@@ -55,12 +55,12 @@ fn services_read_secrets_and_configs() -> Result<()> {
         SHOW,
     ];
     board.docker(&create).ok()?;
-    settled(&lab, board, "reader", 2)?;
+    settled(&lab, board, "reader", 3)?;
     let said = until(&lab, board, "service logs reader", |said| {
-        said.matches("level=3").count() == 2
+        said.matches("level=3").count() == 3
     })?;
     for part in ["tmpfs", "7:8:440", "name=reader key=open-sesame"] {
-        assert!(said.matches(part).count() >= 2, "{part} is missing in:\n{said}");
+        assert!(said.matches(part).count() >= 3, "{part} is missing in:\n{said}");
     }
 
     contains(
@@ -74,7 +74,7 @@ fn services_read_secrets_and_configs() -> Result<()> {
         "service update -d --secret-rm key1 --secret-add source=key2,target=key reader",
     )?;
     until(&lab, board, "service logs reader", |said| {
-        said.matches("key=swordfish").count() == 2
+        said.matches("key=swordfish").count() == 3
     })?;
     docker(board, "secret rm key1")?;
     contains(&refused(board, "secret inspect key1")?, "key1")?;
@@ -82,10 +82,10 @@ fn services_read_secrets_and_configs() -> Result<()> {
     // It is in memory only: after a power cut a board gets it from its manager again.
     lab.board(2).power_off()?;
     lab.board(2).start()?;
-    settled(&lab, board, "reader", 2)?;
+    settled(&lab, board, "reader", 3)?;
 
     docker(board, "service rm reader")?;
-    for number in [1, 2] {
+    for number in [1, 2, 3] {
         let dir = lab.board(number).state_dir();
         lab.wait_for("no secret on any disk", bramble_e2e::PATIENCE, || {
             Ok(Some(()).filter(|()| found_below(&dir, "swordfish").is_none()))

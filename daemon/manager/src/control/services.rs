@@ -2,7 +2,8 @@
 
 use super::{Refusal, deposits, names, validate};
 use model::{
-    Endpoint, JobStatus, Meta, Service, ServiceId, ServiceSpec, Timestamp, UpdateState, UpdateStatus, Version,
+    Endpoint, JobStatus, Meta, Service, ServiceId, ServiceSpec, Timestamp, UpdateState, UpdateStatus,
+    Version, Wishes,
 };
 use rand::Rng;
 use state::{Transaction, View};
@@ -178,6 +179,7 @@ fn touches_tasks(old: &ServiceSpec, new: &ServiceSpec) -> bool {
             .unwrap_or_default()
     };
     old.task_template != new.task_template
+        || Wishes::checked(&old.labels) != Wishes::checked(&new.labels)
         || validate::filled_in(&ports(old)) != validate::filled_in(&ports(new))
 }
 

@@ -83,6 +83,7 @@ mod tests {
                 wish: Wish {
                     task: task.into(),
                     host_ports: Vec::new(),
+                    places: Vec::new(),
                 },
                 reply: oneshot::channel().0,
             },

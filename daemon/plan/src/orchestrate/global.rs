@@ -47,7 +47,7 @@ pub(crate) fn apply(draft: &mut Draft<'_>, service: &Service) {
 fn leave(draft: &mut Draft<'_>, service: &Service, node: &Node, slot: &Slot) {
     let cause = match node.status.state {
         NodeState::Down => Cause::NodeDown,
-        _ if !enforce::fits(&service.spec.task_template, node) => Cause::Misfit,
+        _ if !enforce::fits(&service.spec.task_template, &service.spec.labels, node) => Cause::Misfit,
         _ => Cause::NodeDrained,
     };
     if slot.wanted().next().is_none() {

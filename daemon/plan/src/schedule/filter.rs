@@ -13,6 +13,8 @@ pub(crate) enum Refusal {
     Resources,
     /// It does not meet the constraints.
     Constraints,
+    /// It has not all devices that the service asks for.
+    Devices,
     /// The image does not run on it.
     Platform,
     /// A port is taken on it.
@@ -31,6 +33,8 @@ pub(crate) fn standing(board: &Board, request: &Request) -> Option<Refusal> {
         Some(Refusal::NotReady)
     } else if !meets {
         Some(Refusal::Constraints)
+    } else if !request.wishes.met_by(&board.node.description) {
+        Some(Refusal::Devices)
     } else {
         (!runs).then_some(Refusal::Platform)
     }
@@ -91,6 +95,7 @@ fn words(refusal: Refusal, count: usize) -> String {
         Refusal::NotReady => format!("{nodes} not available for new tasks"),
         Refusal::Resources => format!("insufficient resources on {nodes}"),
         Refusal::Constraints => format!("scheduling constraints not satisfied on {nodes}"),
+        Refusal::Devices => format!("device not found on {nodes}"),
         Refusal::Platform => format!("unsupported platform on {nodes}"),
         Refusal::HostPort => format!("host-mode port already in use on {nodes}"),
         Refusal::MaxReplicas => "max replicas per node limit exceed".to_owned(),

@@ -1,7 +1,7 @@
 //! What tasks of one spec need, worked out once for all of them.
 
 use crate::enforce;
-use model::{Constraint, DiscreteResource, Platform, PortProtocol, PublishMode, Task};
+use model::{Constraint, DiscreteResource, Platform, PortProtocol, PublishMode, Task, Wishes};
 
 /// What tasks of one spec need.
 pub(crate) struct Request {
@@ -9,6 +9,7 @@ pub(crate) struct Request {
     /// None if one can't be read: then no board will do.
     pub(crate) constraints: Option<Vec<Constraint>>,
     pub(crate) platforms: Vec<Wanted>,
+    pub(crate) wishes: Wishes,
     pub(crate) nano_cpus: i64,
     pub(crate) memory: i64,
     pub(crate) things: Vec<DiscreteResource>,
@@ -41,6 +42,7 @@ impl Request {
         Self {
             service: task.service_id.clone(),
             constraints: enforce::constraints(placement),
+            wishes: Wishes::checked(&task.origin.service_labels),
             platforms: platforms.iter().map(Wanted::of).collect(),
             nano_cpus: reserved.and_then(|reserved| reserved.nano_cpus).unwrap_or(0),
             memory: reserved.and_then(|reserved| reserved.memory_bytes).unwrap_or(0),

@@ -2,7 +2,7 @@
 
 use crate::draft::Draft;
 use crate::enforce;
-use model::{Service, Task};
+use model::{Service, Task, Wishes};
 
 /// True if the task was made from another spec in a way that matters: not if only the placement changed and its
 /// board still meets it.
@@ -19,10 +19,14 @@ pub(crate) fn is_dirty(draft: &Draft<'_>, service: &Service, task: &Task) -> boo
         // The cluster's default, of the day that the task was made.
         had.log_driver = None;
     }
+    let labels = &service.spec.labels;
+    if Wishes::checked(&task.origin.service_labels) != Wishes::checked(labels) {
+        return true;
+    }
     if had == *wanted {
         return false;
     }
     had.placement = wanted.placement.clone();
     let node = task.node_id.as_ref().and_then(|id| draft.node(id));
-    had != *wanted || !node.is_some_and(|node| enforce::fits(wanted, node))
+    had != *wanted || !node.is_some_and(|node| enforce::fits(wanted, labels, node))
 }

@@ -1,6 +1,6 @@
 //! What a container may use up.
 
-use super::Clamp;
+use super::{Clamp, Parts};
 use exec::Error;
 use model::{ContainerSpec, Task};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ const DEVICES: [(i64, i64); 9] = [
 ];
 
 /// Limits of the container's control group.
-pub(super) fn resources(task: &Task) -> Value {
+pub(super) fn resources(task: &Task, parts: &Parts<'_>) -> Value {
     let requirements = task.spec.resources.clone().unwrap_or_default();
     let (limits, kept) = (
         requirements.limits.unwrap_or_default(),
@@ -38,6 +38,12 @@ pub(super) fn resources(task: &Task) -> Value {
     }));
     // mknod is a capability of its own; what was made can't be opened.
     devices.extend(["c", "b"].map(|kind| json!({ "allow": true, "type": kind, "access": "m" })));
+    devices.extend(parts.devices.iter().map(|node| {
+        json!({ "allow": true, "type": node.kind, "major": node.major, "minor": node.minor, "access": node.access })
+    }));
+    if parts.wishes.privileged {
+        devices = vec![json!({ "allow": true, "access": "rwm" })];
+    }
     let mut resources = json!({ "devices": devices });
     if let Some(nano) = some(limits.nano_cpus) {
         // The kernel takes no quota below 1 ms.

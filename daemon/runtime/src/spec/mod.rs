@@ -6,11 +6,12 @@ mod mounts;
 mod seccomp;
 mod templates;
 
+use crate::devices::Node;
 use crate::files::Shown;
 use crate::image::ImageConfig;
 use crate::users::User;
 use exec::{Attached, Error};
-use model::{ContainerSpec, Task};
+use model::{ContainerSpec, Task, Wishes};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,10 @@ pub(crate) struct Parts<'a> {
     pub board: &'a Board,
     /// Where `hosts`, `hostname` and `resolv.conf` of this container are.
     pub files: &'a Path,
+    /// What the service's `bramble.` labels ask for.
+    pub wishes: &'a Wishes,
+    /// Devices of the board.
+    pub devices: &'a [Node],
     /// Secrets and configs.
     pub shown: &'a [Shown],
     /// Where volumes are.
@@ -44,6 +49,8 @@ pub(crate) struct Clamp {
     pub nofile: Option<u64>,
     /// Hard limit of processes, if it can't be raised.
     pub nproc: Option<u64>,
+    /// Capabilities that can't be given, by the kernel's numbers.
+    pub withheld: u64,
     /// Lowest `oom_score_adj`.
     pub oom_score_adj: i64,
 }
@@ -58,12 +65,15 @@ pub(crate) fn build(parts: &Parts<'_>) -> Result<Value, Error> {
     let container = task.spec.container_spec.as_ref().unwrap_or(&default);
     let mut linux = json!({
         "cgroupsPath": format!("/bramble/{}", parts.id),
-        "namespaces": namespaces(parts.network),
-        "maskedPaths": defaults::MASKED,
-        "readonlyPaths": defaults::READ_ONLY,
-        "resources": limits::resources(task),
-        "seccomp": seccomp::profile(container, &capabilities(container)?),
+        "namespaces": namespaces(parts),
+        "devices": parts.devices.iter().map(device).collect::<Vec<_>>(),
+        "resources": limits::resources(task, parts),
     });
+    if !parts.wishes.privileged {
+        linux["maskedPaths"] = json!(defaults::MASKED);
+        linux["readonlyPaths"] = json!(defaults::READ_ONLY);
+        linux["seccomp"] = seccomp::profile(container, &capabilities(parts, container)?);
+    }
     if let Some(sysctls) = container.sysctls.as_ref().filter(|sysctls| !sysctls.is_empty()) {
         linux["sysctl"] = json!(sysctls);
     }
@@ -77,14 +87,27 @@ pub(crate) fn build(parts: &Parts<'_>) -> Result<Value, Error> {
     }))
 }
 
-fn namespaces(network: Option<&Attached>) -> Value {
-    let mut namespaces = vec![
-        json!({ "type": "mount" }),
-        json!({ "type": "pid" }),
-        json!({ "type": "ipc" }),
-        json!({ "type": "uts" }),
-    ];
-    if let Some(attached) = network {
+fn device(node: &Node) -> Value {
+    json!({
+        "path": node.target,
+        "type": node.kind,
+        "major": node.major,
+        "minor": node.minor,
+        "fileMode": node.mode,
+        "uid": node.uid,
+        "gid": node.gid,
+    })
+}
+
+fn namespaces(parts: &Parts<'_>) -> Value {
+    let mut namespaces = vec![json!({ "type": "mount" }), json!({ "type": "uts" })];
+    if !parts.wishes.pid_of_host {
+        namespaces.push(json!({ "type": "pid" }));
+    }
+    if !parts.wishes.ipc_of_host {
+        namespaces.push(json!({ "type": "ipc" }));
+    }
+    if let Some(attached) = parts.network {
         namespaces.push(json!({ "type": "network", "path": attached.namespace }));
     }
     namespaces.into()
@@ -115,7 +138,7 @@ fn process(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Value, Error>
         .as_deref()
         .or(parts.image.config.working_dir.as_deref())
         .filter(|dir| !dir.is_empty());
-    let caps = capabilities(container)?;
+    let caps = capabilities(parts, container)?;
     let privileges = container.privileges.as_ref();
     Ok(json!({
         "terminal": container.tty.unwrap_or(false),
@@ -201,7 +224,17 @@ fn environment(parts: &Parts<'_>, container: &ContainerSpec) -> Vec<String> {
 }
 
 /// Docker's default capabilities, with those that the service adds and without those that it drops.
-fn capabilities(container: &ContainerSpec) -> Result<Vec<String>, Error> {
+fn capabilities(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Vec<String>, Error> {
+    let every = || -> Vec<String> {
+        let numbered = defaults::ALL_CAPABILITIES.into_iter().enumerate();
+        numbered
+            .filter(|(number, _)| parts.clamp.withheld >> number & 1 == 0)
+            .map(|(_, name)| name.to_owned())
+            .collect()
+    };
+    if parts.wishes.privileged {
+        return Ok(every());
+    }
     let full = |name: &String| {
         let name = name.to_uppercase();
         if name == "ALL" || name.starts_with("CAP_") {
@@ -219,7 +252,7 @@ fn capabilities(container: &ContainerSpec) -> Result<Vec<String>, Error> {
     }
     let all = |names: &[String]| names.iter().any(|name| name == "ALL");
     let mut caps: Vec<String> = match (all(&added), all(&dropped)) {
-        (true, _) => defaults::ALL_CAPABILITIES.map(str::to_owned).into(),
+        (true, _) => every(),
         (false, true) => Vec::new(),
         (false, false) => defaults::CAPABILITIES.map(str::to_owned).into(),
     };

@@ -2,13 +2,16 @@
 
 use super::{INIT, Parts, below, fill, init};
 use exec::Error;
-use model::{ContainerSpec, Mount};
+use model::{ContainerSpec, Mount, Wishes};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
+/// Room in `/dev/shm`, in bytes (Docker's).
+const SHM_SIZE: u64 = 64 << 20;
+
 /// All mounts, in the order in which they are made.
 pub(super) fn mounts(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Vec<Value>, Error> {
-    let mut all = kernels();
+    let mut all = kernels(parts.wishes);
     for name in ["hosts", "hostname", "resolv.conf"] {
         let target = format!("/etc/{name}");
         if !container
@@ -46,9 +49,12 @@ pub(super) fn mounts(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Vec
     Ok(all)
 }
 
-fn kernels() -> Vec<Value> {
+fn kernels(wishes: &Wishes) -> Vec<Value> {
+    let shm_size = format!("size={}", wishes.shm_size.unwrap_or(SHM_SIZE));
+    // A privileged container may change the kernel's settings.
+    let system = if wishes.privileged { "rw" } else { "ro" };
     let mount = |destination: &str, kind: &str, options: &[&str]| json!({ "destination": destination, "type": kind, "source": kind, "options": options });
-    vec![
+    let mut all = vec![
         mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount(
             "/dev",
@@ -67,15 +73,17 @@ fn kernels() -> Vec<Value> {
                 "gid=5",
             ],
         ),
-        mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
-        mount("/sys/fs/cgroup", "cgroup", &["ro", "nosuid", "noexec", "nodev"]),
-        mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-        mount(
-            "/dev/shm",
-            "tmpfs",
-            &["nosuid", "noexec", "nodev", "mode=1777", "size=67108864"],
-        ),
-    ]
+        mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", system]),
+        mount("/sys/fs/cgroup", "cgroup", &[system, "nosuid", "noexec", "nodev"]),
+    ];
+    if wishes.ipc_of_host {
+        all.extend(["/dev/mqueue", "/dev/shm"].map(|path| bind(path.into(), path, &["rbind", "rprivate"])));
+    } else {
+        all.push(mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]));
+        let options = ["nosuid", "noexec", "nodev", "mode=1777", &shm_size];
+        all.push(mount("/dev/shm", "tmpfs", &options));
+    }
+    all
 }
 
 fn bind(source: PathBuf, target: &str, options: &[&str]) -> Value {
