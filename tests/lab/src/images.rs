@@ -88,6 +88,9 @@ fn image(dir: &Path, base: &Layer, recipe: &Recipe) -> Result<Image> {
     if !recipe.files.is_empty() {
         layers.push(layer(dir, |root| tree::files(root, recipe.files))?);
     }
+    if let Some((path, source)) = recipe.program {
+        layers.push(layer(dir, |root| tree::program(root, path, source))?);
+    }
     let mut inside = json!({ "Env": recipe.env, "Cmd": recipe.cmd });
     if let Some(port) = recipe.port {
         inside["ExposedPorts"] = json!({ (port): {} });

@@ -6,8 +6,17 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Board, Ran, Response, Standing, board, cargo::daemon_binary, clock::wait_for, down, furnish::furnish,
-    janitor::Janitor, logs::tail, net, paths::Name, provide::provide,
+    Board, Ran, Response, Standing, board,
+    cargo::daemon_binary,
+    clock::wait_for,
+    down,
+    furnish::furnish,
+    janitor::Janitor,
+    load::{Load, Style},
+    logs::tail,
+    net,
+    paths::Name,
+    provide::provide,
 };
 
 /// How long boards may take to become a cluster.
@@ -243,6 +252,14 @@ impl Lab {
     /// When there is no answer within two seconds.
     pub fn get(&self, to: SocketAddr, path: &str) -> Result<Response> {
         board::get(&self.name.switch(), to, path)
+    }
+
+    /// Asks web servers over and over, in turn, from the switch, until [`Load::stop`].
+    ///
+    /// # Errors
+    /// When there is no switch or nobody to ask.
+    pub fn load(&self, targets: &[SocketAddr], style: Style) -> Result<Load> {
+        Load::start(&self.name.switch(), targets, style)
     }
 
     /// Runs a docker command against the first board that answers.

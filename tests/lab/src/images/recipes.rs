@@ -7,6 +7,8 @@ pub(super) struct Recipe {
     pub tag: &'static str,
     /// Path, mode and content.
     pub files: &'static [(&'static str, u32, &'static str)],
+    /// A program of ours: its path, and its source in Rust.
+    pub program: Option<(&'static str, &'static str)>,
     pub env: &'static [&'static str],
     pub cmd: &'static [&'static str],
     pub port: Option<&'static str>,
@@ -40,6 +42,7 @@ macro_rules! nginx {
                 ),
                 ("usr/share/nginx/html/50x.html", 0o644, "<h1>error</h1>\n"),
             ],
+            program: None,
             env: &[PATH, concat!("NGINX_VERSION=", $version)],
             cmd: &["nginx", "-g", "daemon off;"],
             port: Some("80/tcp"),
@@ -48,12 +51,13 @@ macro_rules! nginx {
 }
 
 /// All of them.
-pub(super) fn all() -> [Recipe; 5] {
+pub(super) fn all() -> [Recipe; 6] {
     [
         Recipe {
             repository: "library/busybox",
             tag: "latest",
             files: &[],
+            program: None,
             env: &[PATH],
             cmd: &["sh"],
             port: None,
@@ -62,6 +66,7 @@ pub(super) fn all() -> [Recipe; 5] {
             repository: "library/alpine",
             tag: "latest",
             files: &[("etc/alpine-release", 0o644, "0.0.0-stand-in\n")],
+            program: None,
             env: &[PATH],
             cmd: &["/bin/sh"],
             port: None,
@@ -77,11 +82,21 @@ pub(super) fn all() -> [Recipe; 5] {
                     "NAME=\"Ubuntu (stand-in)\"\nID=ubuntu\nVERSION_ID=\"14.04\"\n",
                 ),
             ],
+            program: None,
             env: &[PATH],
             cmd: &["/bin/bash"],
             port: None,
         },
         nginx!("1.10"),
         nginx!("1.11"),
+        Recipe {
+            repository: "library/whoami",
+            tag: "latest",
+            files: &[],
+            program: Some(("bin/whoami", include_str!("../../programs/whoami.rs"))),
+            env: &[PATH],
+            cmd: &["whoami"],
+            port: Some("80/tcp"),
+        },
     ]
 }

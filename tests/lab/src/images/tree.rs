@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{docker::on_path, ran::call};
+use crate::{
+    docker::on_path,
+    ran::{call, feed},
+};
 
 /// Debian's static busybox.
 pub(super) fn busybox() -> Result<PathBuf> {
@@ -75,6 +78,23 @@ pub(super) fn files(root: &Path, files: &[(&str, u32, &str)]) -> Result<()> {
         set_mode(&path, *mode)?;
     }
     Ok(())
+}
+
+/// A static program, from its source in Rust, which needs nothing but the standard library.
+pub(super) fn program(root: &Path, path: &str, source: &str) -> Result<()> {
+    files(root, &[(path, 0o755, "")])?;
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let output = root.join(path);
+    let output = output.to_str().context("a folder whose name is not UTF-8")?;
+    let mut args = vec!["--edition=2024", "--crate-name=program", "-O", "-o", output];
+    args.extend([
+        "-Ctarget-feature=+crt-static",
+        "-Cstrip=symbols",
+        "-Cpanic=abort",
+        "-",
+    ]);
+    feed(&rustc, &args, source)?;
+    set_mode(&root.join(path), 0o755)
 }
 
 /// A new folder.
