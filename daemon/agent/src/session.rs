@@ -225,7 +225,8 @@ impl Session<'_> {
         match message {
             from_leader::Message::Welcome(welcome) => {
                 let period = Duration::from_millis(u64::from(welcome.beat_ms).clamp(100, 600_000));
-                *beat = tokio::time::interval_at(Instant::now() + period, period);
+                // At once: the leader's patience begins anew with the new period.
+                *beat = tokio::time::interval(period);
                 tracing::info!("session with the leader");
                 self.orders
                     .send_modify(|orders| (orders.connected, orders.trouble) = (true, None));

@@ -136,7 +136,8 @@ impl api::Backend for Backend {
         if request.auto_lock_managers {
             spec.encryption_config.auto_lock_managers = Some(true);
         }
-        cluster::validate(&ClusterSpec::default(), &spec).map_err(refused)?;
+        cluster::validate(&spec).map_err(refused)?;
+        cluster::not_built(&ClusterSpec::default(), &spec).map_err(refused)?;
         let init = Init {
             advertise: advertised(&request.advertise_addr, self.node.listen.port())?,
             spec,

@@ -72,7 +72,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let serving = tokio::spawn(wire::serve(
         listener,
         node.tls.subscribe(),
-        node.clock.clone(),
+        node.trust(),
         services,
         Limits::default(),
         async move { stop.cancelled().await },

@@ -1,6 +1,8 @@
 //! Asking to be let in: the joiner's end of the membership service.
 
 use crate::board::Board;
+use crate::uplink::Links;
+use agent::Uplink as _;
 use anyhow::{Context as _, anyhow, bail};
 use model::Availability;
 use pki::{Clock, Digest, Identity, JoinKey, Side, Token};
@@ -213,21 +215,33 @@ pub async fn ask_promise(
     })
 }
 
-/// A new certificate for a member, for the role that it is to have.
+/// A new certificate for a member, for the role that it is to have. Also one whose certificate has lapsed, and which so has
+/// no session, finds the leader: any manager says who leads.
 ///
 /// # Errors
 /// If the leader can't be reached or says no.
-pub async fn renew(identity: &Identity, channel: tonic::transport::Channel) -> anyhow::Result<Identity> {
+pub async fn renew(identity: &Identity, uplink: &Links) -> anyhow::Result<Identity> {
     let (key, csr) = pki::new_key().context("making a key")?;
-    let mut client = MembershipClient::new(channel);
-    let answered = tokio::time::timeout(ANSWER, client.renew(RenewCall { csr }))
-        .await
-        .context("no answer")?;
-    let reply = answered
-        .map_err(|status| anyhow!("{}", status.message()))?
-        .into_inner();
-    if reply.ca != identity.ca_pem() {
-        bail!("the certificate authority changed: this version can't follow that");
+    let mut hint = None;
+    for _ in 0..4 {
+        let channel = uplink.connect(hint).await.map_err(|error| anyhow!(error))?;
+        let mut client = MembershipClient::new(channel);
+        let call = RenewCall { csr: csr.clone() };
+        let answered = tokio::time::timeout(ANSWER, client.renew(call))
+            .await
+            .context("no answer")?;
+        let reply = match answered.map_err(read_refusal) {
+            Ok(reply) => reply.into_inner(),
+            Err(Answer::Elsewhere(leader)) => {
+                hint = Some(leader);
+                continue;
+            }
+            Err(Answer::No(error) | Answer::Later(error)) => return Err(error),
+        };
+        if reply.ca != identity.ca_pem() {
+            bail!("the certificate authority changed: this version can't follow that");
+        }
+        return Identity::new(&reply.certificate, &key, &reply.ca).context("the certificate that was issued");
     }
-    Identity::new(&reply.certificate, &key, &reply.ca).context("the certificate that was issued")
+    bail!("the managers do not agree on who leads")
 }

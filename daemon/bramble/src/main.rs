@@ -15,6 +15,7 @@ mod names;
 mod neighbours;
 mod node;
 mod quorum;
+mod renewal;
 mod standing;
 mod uplink;
 

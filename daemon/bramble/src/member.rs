@@ -2,17 +2,14 @@
 
 use crate::node::{Command, Node, Trouble};
 use crate::uplink::Links;
-use crate::{joining, quorum};
+use crate::{quorum, renewal};
 use agent::{Board as Tasks, Ended, Self_};
 use exec::Executor;
-use pki::Role;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Between two tries to renew a certificate.
-const RENEW_AGAIN: Duration = Duration::from_secs(60);
 /// How long a manager that leaves waits for the others to let it go.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// How long tasks may take to end when the board leaves: the default grace, and time to clean up.
@@ -68,7 +65,7 @@ pub async fn live(
         },
         end = obey(node, commands) => end,
         never = quorum::follow_orders(node) => match never {},
-        never = renew_in_time(node, &uplink) => match never {},
+        never = renewal::in_time(node, &uplink) => match never {},
         never = remember_managers(node) => match never {},
     };
     match end {
@@ -140,42 +137,6 @@ async fn may_leave(node: &Node, force: bool) -> Result<(), Trouble> {
         tracing::info!(asked = ?out.is_ok(), "leaving the quorum");
     }
     Ok(())
-}
-
-/// Renews the certificate at some point in the second half of its life (swarm.md 1.9).
-async fn renew_in_time(node: &Arc<Node>, uplink: &Links) -> std::convert::Infallible {
-    let mut identities = node.identity.subscribe();
-    loop {
-        let identity = identities.borrow_and_update().clone();
-        let at = identity.renew_at(node.clock.now(), rand::random());
-        let wait = Duration::try_from(at.duration_since(node.clock.now())).unwrap_or_default();
-        tokio::select! {
-            // Looked at every hour: the clock may have been set meanwhile.
-            () = tokio::time::sleep(wait.min(Duration::from_secs(3600))) => {}
-            _ = identities.changed() => continue,
-        }
-        if node.clock.now() < at {
-            continue;
-        }
-        if let Err(error) = renew(node, uplink).await {
-            tracing::warn!(error = format!("{error:#}"), "certificate not renewed yet");
-            tokio::time::sleep(RENEW_AGAIN).await;
-        }
-    }
-}
-
-/// Asks the leader for a new certificate and takes it on.
-///
-/// # Errors
-/// If the leader can't be reached or says no, or the disk can't be written.
-pub async fn renew(node: &Arc<Node>, uplink: &Links) -> anyhow::Result<Role> {
-    let channel = uplink.leader().await?;
-    let identity = node.identity.borrow().clone();
-    let renewed = joining::renew(&identity, channel).await?;
-    let role = renewed.role();
-    node.become_known_as(renewed, true).await?;
-    tracing::info!(role = role.as_str(), "certificate renewed");
-    Ok(role)
 }
 
 /// Keeps on disk where the managers are: this is how a board finds its cluster again.

@@ -1,7 +1,7 @@
 //! This board's part in the quorum: opens its store when it is to be a manager, closes it when it is not.
 
-use crate::member;
 use crate::node::Node;
+use crate::renewal;
 use crate::uplink::Links;
 use agent::Holding;
 use anyhow::Context as _;
@@ -94,7 +94,7 @@ async fn follow(node: &Arc<Node>, role: Option<proto::Role>) -> anyhow::Result<(
             raft_id,
         }) => {
             if node.identity.borrow().role() == Role::Worker {
-                member::renew(node, &Links(node.clone()))
+                renewal::renew(node, &Links(node.clone()))
                     .await
                     .context("a manager's certificate")?;
             }
@@ -129,7 +129,7 @@ async fn follow(node: &Arc<Node>, role: Option<proto::Role>) -> anyhow::Result<(
                 tell(node, None);
             }
             if node.identity.borrow().role() == Role::Manager {
-                member::renew(node, &Links(node.clone()))
+                renewal::renew(node, &Links(node.clone()))
                     .await
                     .context("a worker's certificate")?;
             }

@@ -77,33 +77,4 @@ impl Links {
             pki::tls::client_config(&identity, Expected::AnyManager, &self.0.trust(), &[wire::ALPN])?;
         Ok(wire::dial(address, config, &self.0.clock, DIAL).await?.channel)
     }
-
-    /// A connection to the leader.
-    ///
-    /// # Errors
-    /// If no manager says who it is, or it does not answer.
-    pub async fn leader(&self) -> anyhow::Result<Channel> {
-        if let Some(store) = self.0.store() {
-            let standing = store.standing().borrow().clone();
-            let leader = standing
-                .members
-                .iter()
-                .find(|member| Some(&member.node) == standing.leader.as_ref());
-            if let Some(address) = leader.and_then(|leader| leader.address.parse().ok()) {
-                return self.dial(address).await;
-            }
-        }
-        // The managers' list has the leader first.
-        let first = self
-            .0
-            .orders
-            .borrow()
-            .managers
-            .first()
-            .and_then(|manager| manager.address.parse().ok());
-        match first {
-            Some(address) => self.dial(address).await,
-            None => anyhow::bail!("it is not known who leads"),
-        }
-    }
 }

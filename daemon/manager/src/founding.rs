@@ -8,6 +8,7 @@ use model::{
 use pki::{Ca, Identity, Role, Token};
 use state::Transaction;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// The first manager's number in Raft.
 pub const FIRST_RAFT_ID: u64 = 1;
@@ -54,7 +55,8 @@ pub struct Founded {
 pub fn found(founding: Founding, now: Timestamp, rng: &mut impl rand::Rng) -> Result<Founded, pki::Error> {
     let (id, node_id) = (ClusterId::generate(rng), NodeId::generate(rng));
     let ca = Ca::found(id.as_str(), now)?;
-    let identity = Identity::issue(&ca, node_id.as_str(), Role::Manager, pki::DEFAULT_VALIDITY, now)?;
+    let spec = filled_in(founding.spec, &founding.name);
+    let identity = Identity::issue(&ca, node_id.as_str(), Role::Manager, crate::validity(&spec), now)?;
     let tls_info = crate::tls_info(ca.cert_pem());
     let token = || Token::generate(ca.digest()).map(|token| token.reveal());
     let keys = ClusterKeys {
@@ -71,7 +73,7 @@ pub fn found(founding: Founding, now: Timestamp, rng: &mut impl rand::Rng) -> Re
     let cluster = Cluster {
         id,
         meta: Meta::new(now),
-        spec: filled_in(founding.spec, &founding.name),
+        spec,
         tls_info: tls_info.clone(),
         default_addr_pool: Some(if founding.pools.is_empty() {
             vec!["10.0.0.0/8".to_owned()]
@@ -126,17 +128,37 @@ fn filled_in(spec: ClusterSpec, name: &str) -> ClusterSpec {
             task_history_retention_limit: Some(spec.orchestration.task_history_retention_limit.unwrap_or(5)),
         },
         raft: RaftSettings {
-            snapshot_interval: Some(spec.raft.snapshot_interval.unwrap_or(10_000)),
+            snapshot_interval: Some(
+                spec.raft
+                    .snapshot_interval
+                    .filter(|entries| *entries != 0)
+                    .unwrap_or(10_000),
+            ),
             keep_old_snapshots: spec.raft.keep_old_snapshots,
-            log_entries_for_slow_followers: Some(spec.raft.log_entries_for_slow_followers.unwrap_or(500)),
+            log_entries_for_slow_followers: Some(
+                spec.raft
+                    .log_entries_for_slow_followers
+                    .filter(|entries| *entries != 0)
+                    .unwrap_or(500),
+            ),
             election_tick: Some(spec.raft.election_tick.filter(|tick| *tick != 0).unwrap_or(10)),
             heartbeat_tick: Some(spec.raft.heartbeat_tick.filter(|tick| *tick != 0).unwrap_or(1)),
         },
         dispatcher: DispatcherSettings {
-            heartbeat_period: Some(spec.dispatcher.heartbeat_period.unwrap_or(5 * SECOND)),
+            heartbeat_period: Some(
+                spec.dispatcher
+                    .heartbeat_period
+                    .filter(|period| *period != 0)
+                    .unwrap_or(5 * SECOND),
+            ),
         },
         ca_config: CaSettings {
-            node_cert_expiry: Some(spec.ca_config.node_cert_expiry.unwrap_or(90 * 24 * 3600 * SECOND)),
+            node_cert_expiry: Some(
+                spec.ca_config
+                    .node_cert_expiry
+                    .filter(|expiry| *expiry != 0)
+                    .unwrap_or(90 * 24 * 3600 * SECOND),
+            ),
             ..spec.ca_config
         },
         task_defaults: spec.task_defaults,
@@ -144,6 +166,15 @@ fn filled_in(spec: ClusterSpec, name: &str) -> ClusterSpec {
             auto_lock_managers: Some(spec.encryption_config.auto_lock_managers.unwrap_or(false)),
         },
     }
+}
+
+/// How long nodes' certificates are good.
+pub(crate) fn validity(spec: &ClusterSpec) -> Duration {
+    let nanos = spec.ca_config.node_cert_expiry;
+    nanos
+        .and_then(|nanos| u64::try_from(nanos).ok())
+        .filter(|nanos| *nanos > 0)
+        .map_or(pki::DEFAULT_VALIDITY, Duration::from_nanos)
 }
 
 /// The certificate authority as inspect shows it: empty fields for a certificate that can't be read.

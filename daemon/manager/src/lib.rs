@@ -23,10 +23,10 @@ mod verbs;
 
 pub use control::Refusal;
 pub use door::{Body, Front};
+use founding::validity;
 pub use founding::{FIRST_RAFT_ID, Founded, Founding, found, tls_info};
 pub use membership::{LEADER_HEADER, Promises, context};
 pub use sessions::{LogRequest, NodeLine};
-pub use soft::BEAT;
 pub use transport::{Hints, Links};
 pub use verbs::Merged;
 

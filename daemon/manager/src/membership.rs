@@ -1,13 +1,12 @@
 //! Who is let in: joining by card or by token, promises, new certificates.
 
-use crate::{Current, Inner, sessions};
+use crate::{Current, Inner, Manager, sessions};
 use async_trait::async_trait;
 use model::{Availability, Meta, Node, NodeId, NodeRole, Timestamp};
 use pki::{Ca, JoinKey, Role, Secret, Side, Subject, Token};
 use state::{Transaction, View};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use store::CommitError;
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
@@ -271,6 +270,37 @@ fn enter(view: &View, node: Node, now: Timestamp) -> Transaction {
     transaction
 }
 
+impl Manager {
+    /// A new identity for this manager itself, signed with the root's key that its store holds; none if the store does not
+    /// know it as a manager (any more).
+    ///
+    /// # Errors
+    /// If the store's keys can't be used.
+    pub fn sign_own(&self) -> Result<Option<pki::Identity>, pki::Error> {
+        let view = self.inner.store.view();
+        let known = view.node(&self.inner.me);
+        let Some(node) = known.filter(|node| wanted_role(node) == Role::Manager) else {
+            return Ok(None);
+        };
+        let Some((cluster, keys)) = view
+            .cluster()
+            .and_then(|cluster| Some((cluster, cluster.keys.as_ref()?)))
+        else {
+            return Ok(None);
+        };
+        let ca = Ca::from_pem(&keys.ca_certificate, &Secret::new(keys.ca_key.reveal().as_str()))?;
+        let validity = crate::validity(&cluster.spec);
+        pki::Identity::issue(
+            &ca,
+            node.id.as_str(),
+            Role::Manager,
+            validity,
+            self.inner.clock.now(),
+        )
+        .map(Some)
+    }
+}
+
 fn sign(
     inner: &Inner,
     view: &View,
@@ -293,14 +323,8 @@ fn sign(
         role,
         cluster_id: cluster.id.to_string(),
     };
-    let validity = cluster
-        .spec
-        .ca_config
-        .node_cert_expiry
-        .and_then(|nanos| u64::try_from(nanos).ok());
-    let validity = validity.map_or(pki::DEFAULT_VALIDITY, Duration::from_nanos);
     let certificate = ca
-        .sign(csr, &subject, validity, inner.clock.now())
+        .sign(csr, &subject, crate::validity(&cluster.spec), inner.clock.now())
         .map_err(|error| Status::invalid_argument(error.to_string()))?;
     Ok((keys.ca_certificate.clone(), certificate))
 }

@@ -14,12 +14,28 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Three beats (swarm.md 1.8).
-pub const GRACE: Duration = Duration::from_secs(15);
-/// What a new leader gives everyone to come back.
-pub const TAKEOVER_GRACE: Duration = Duration::from_secs(30);
-/// Between two beats of a node.
+/// Between two beats of a node, unless the cluster's settings say otherwise (swarm.md 1.8).
 pub const BEAT: Duration = Duration::from_secs(5);
+/// Beats that a node may miss before it counts as down.
+const MISSED: u32 = 3;
+/// The same after a change of leaders: what everyone gets to come back.
+const MISSED_AT_TAKEOVER: u32 = 6;
+
+/// Between two beats of a node.
+pub fn beat(view: &View) -> Duration {
+    let nanos = view
+        .cluster()
+        .and_then(|cluster| cluster.spec.dispatcher.heartbeat_period);
+    nanos
+        .and_then(|nanos| u64::try_from(nanos).ok())
+        .filter(|nanos| *nanos > 0)
+        .map_or(BEAT, Duration::from_nanos)
+}
+
+/// How long a node may be silent.
+pub fn grace(view: &View) -> Duration {
+    beat(view) * MISSED
+}
 
 /// What the leader knows but need not keep.
 pub struct Soft {
@@ -33,6 +49,7 @@ struct Inner {
     reports: Reports,
     deadlines: HashMap<NodeId, Instant>,
     seats: HashMap<NodeId, Seat>,
+    grace: Option<Duration>,
 }
 
 /// What a node said of itself as a manager.
@@ -72,9 +89,13 @@ impl Soft {
 
     /// Forgets all: this node has just become the leader of these nodes (or is none any more).
     pub fn reset(&self, me: Option<&NodeId>, view: &View) {
-        let (now, until) = (self.clock.now(), Instant::now() + TAKEOVER_GRACE);
+        let until = Instant::now() + beat(view) * MISSED_AT_TAKEOVER;
+        let now = self.clock.now();
         let mut inner = self.lock();
-        *inner = Inner::default();
+        *inner = Inner {
+            grace: Some(grace(view)),
+            ..Inner::default()
+        };
         inner.reports.leader = me.cloned();
         if me.is_some() {
             for node in view.nodes() {
@@ -123,7 +144,8 @@ impl Soft {
     pub fn heard_of(&self, id: &NodeId, seat: Seat) {
         let now = self.clock.now();
         let mut inner = self.lock();
-        inner.deadlines.insert(id.clone(), Instant::now() + GRACE);
+        let grace = inner.grace.unwrap_or(BEAT * MISSED);
+        inner.deadlines.insert(id.clone(), Instant::now() + grace);
         let seated = inner.seats.insert(id.clone(), seat) != Some(seat);
         let known = inner
             .reports
@@ -174,14 +196,15 @@ impl Soft {
         }
     }
 
-    /// Lets go of what is no longer in the store, so that nothing grows.
+    /// Takes the settings from the store, and lets go of what is no longer in it, so that nothing grows.
     pub fn prune(&self, view: &View) {
         let mut inner = self.lock();
+        inner.grace = Some(grace(view));
         inner.reports.tasks.retain(|id, _| view.task(id).is_some());
         inner.reports.nodes.retain(|id, _| view.node(id).is_some());
         inner.deadlines.retain(|id, _| view.node(id).is_some());
         inner.seats.retain(|id, _| view.node(id).is_some());
-        let (now, until) = (self.clock.now(), Instant::now() + TAKEOVER_GRACE);
+        let (now, until) = (self.clock.now(), Instant::now() + beat(view) * MISSED_AT_TAKEOVER);
         for node in view.nodes() {
             inner.deadlines.entry(node.id.clone()).or_insert(until);
             inner
@@ -200,6 +223,7 @@ impl Soft {
             reports,
             deadlines,
             seats,
+            ..
         } = &mut *inner;
         let mut news = false;
         for (id, report) in &mut reports.nodes {

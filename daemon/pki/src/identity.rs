@@ -259,6 +259,13 @@ impl Identity {
         issued.checked_add(life).unwrap_or(not_after).max(believable(now))
     }
 
+    /// Whether it is time to renew: see [`Identity::renew_at`].
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp, fraction: f64) -> bool {
+        let now = believable(now);
+        self.renew_at(now, fraction) <= now
+    }
+
     /// The certificate and the root, as TLS presents them: a joiner finds its token's root at the end.
     pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
         vec![self.cert.clone(), self.ca.clone()]
@@ -274,5 +281,47 @@ impl Identity {
         let key = PrivatePkcs8KeyDer::from_pem_slice(self.key_pem.reveal().as_bytes())
             .map_err(|why| Error::unusable("the node's key", why))?;
         Ok(PrivateKeyDer::Pkcs8(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::build_time;
+
+    const HOUR: i64 = 3600;
+
+    fn identity(validity: Duration, now: Timestamp) -> Identity {
+        let ca = Ca::found("c", now).unwrap();
+        Identity::issue(&ca, "n", Role::Worker, validity, now).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn a_certificate_is_renewed_between_50_and_80_percent_of_its_life(
+            hours in 1_i64..3000, fraction in 0.0_f64..1.0, at in 0.0_f64..1.2,
+        ) {
+            let issued = build_time() + SignedDuration::from_hours(1);
+            let identity = identity(Duration::from_secs((hours * HOUR).unsigned_abs()), issued);
+            let now = issued + SignedDuration::from_secs(hours * HOUR).mul_f64(at);
+            let due = identity.is_due(now, fraction);
+            prop_assert!(due || at < 0.81, "not renewed at {at}");
+            prop_assert!(!due || at > 0.49, "renewed at {at}");
+            prop_assert_eq!(due, identity.renew_at(now, fraction) <= now);
+            if at > 1.01 {
+                prop_assert!(identity.lapsed(now));
+            }
+        }
+    }
+
+    #[test]
+    fn a_board_that_wakes_up_in_1970_has_a_good_certificate() {
+        let identity = identity(DEFAULT_VALIDITY, Timestamp::UNIX_EPOCH);
+        assert!(!identity.lapsed(Timestamp::UNIX_EPOCH));
+        assert!(!identity.is_due(Timestamp::UNIX_EPOCH, 0.0));
+        assert!(identity.not_after() > build_time());
     }
 }

@@ -17,6 +17,7 @@ mod log;
 mod machine;
 mod membership;
 mod network;
+mod snapshots;
 mod standing;
 mod store;
 mod types;

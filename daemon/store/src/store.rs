@@ -5,6 +5,7 @@ use crate::error::{CommitError, HandleError, OpenError, Unavailable};
 use crate::log::Log;
 use crate::machine::Machine;
 use crate::network::{self, Network, Transport, Verb};
+use crate::snapshots;
 use crate::standing::{self, Standing};
 use crate::types::{Member, Place, Raft, Request};
 use bytes::Bytes;
@@ -31,7 +32,7 @@ pub struct Timing {
     pub election: (Duration, Duration),
     /// How long a commit or a read waits for a majority.
     pub patience: Duration,
-    /// Entries between two snapshots.
+    /// Entries between two snapshots, unless the cluster's settings say otherwise.
     pub snapshot_every: u64,
     /// Entries that stay in the log after a snapshot, for followers that lag.
     pub keep_entries: u64,
@@ -142,6 +143,11 @@ impl Store {
             .map_err(|error| OpenError::Io(error.to_string()))?;
         let (told, standing) = watch::channel(Standing::default());
         tokio::spawn(standing::follow(raft.clone(), heard, told));
+        tokio::spawn(snapshots::take(
+            raft.clone(),
+            views.clone(),
+            timing.snapshot_every,
+        ));
         Ok(Self {
             raft,
             me,
@@ -274,7 +280,8 @@ fn settings(timing: &Timing) -> Config {
         election_timeout_max: millis(timing.election.1),
         install_snapshot_timeout: 5_000,
         max_payload_entries: 128,
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(timing.snapshot_every),
+        // `snapshots` takes them: how often is a setting of the cluster, which can change.
+        snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: timing.keep_entries,
         snapshot_max_chunk_size: 512 << 10,
         ..Config::default()

@@ -1,11 +1,11 @@
 //! Who is at the other end of a connection.
 
-use pki::{Peer, Role};
+use pki::{Barred, Peer, Role};
 use std::net::SocketAddr;
 use tonic::{Request, Status};
 
 /// Who calls; in every request's extensions.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Caller {
     /// The member that its certificate names; none for a stranger.
     pub peer: Option<Peer>,
@@ -15,19 +15,43 @@ pub struct Caller {
     pub exporter: [u8; 32],
     /// Where it calls from.
     pub address: SocketAddr,
+    /// Who was removed, also since the handshake.
+    pub(crate) barred: Barred,
+}
+
+impl std::fmt::Debug for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Caller")
+            .field("peer", &self.peer)
+            .field("lapsed", &self.lapsed)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Caller {
     /// Who makes this request.
     ///
     /// # Errors
-    /// An internal status if the request did not come through [`crate::serve`].
+    /// Not found for a node that was removed, so that it learns of it; an internal status if the request did not come through [`crate::serve`].
     pub fn of<T>(request: &Request<T>) -> Result<Self, Status> {
-        request
+        let caller = request
             .extensions()
             .get::<Self>()
             .cloned()
-            .ok_or_else(|| Status::internal("a request without a connection"))
+            .ok_or_else(|| Status::internal("a request without a connection"))?;
+        if caller.is_barred() {
+            return Err(Status::not_found(
+                "this node was removed from the cluster: leave it (docker swarm leave) to join again",
+            ));
+        }
+        Ok(caller)
+    }
+
+    /// True once the member was removed: nothing that it says counts any more.
+    fn is_barred(&self) -> bool {
+        let peer = self.peer.as_ref().or(self.lapsed.as_ref());
+        peer.is_some_and(|peer| (self.barred)(&peer.node_id))
     }
 
     /// The member that calls, also one whose certificate has lapsed.

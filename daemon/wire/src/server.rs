@@ -33,20 +33,20 @@ impl Default for Limits {
 }
 
 /// Accepts connections until `shutdown` ends, and lets `router` answer. A new identity in `tls` holds for
-/// connections made after it.
+/// connections made after it; a node that `trust` bars is refused from its next request on.
 ///
 /// # Errors
 /// Those of the HTTP server; a connection that fails only ends itself.
 pub async fn serve(
     listener: TcpListener,
     tls: watch::Receiver<Arc<rustls::ServerConfig>>,
-    clock: pki::Clock,
+    trust: pki::Trust,
     router: tonic::transport::server::Router,
     limits: Limits,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), tonic::transport::Error> {
     let (ready, incoming) = mpsc::channel(16);
-    let accepting = tokio::spawn(accept(listener, tls, clock, limits, ready));
+    let accepting = tokio::spawn(accept(listener, tls, trust, limits, ready));
     let incoming = tokio_stream::StreamExt::map(ReceiverStream::new(incoming), Ok::<_, std::io::Error>);
     let served = router.serve_with_incoming_shutdown(incoming, shutdown).await;
     accepting.abort();
@@ -56,7 +56,7 @@ pub async fn serve(
 async fn accept(
     listener: TcpListener,
     tls: watch::Receiver<Arc<rustls::ServerConfig>>,
-    clock: pki::Clock,
+    trust: pki::Trust,
     limits: Limits,
     ready: mpsc::Sender<Connection>,
 ) {
@@ -74,11 +74,11 @@ async fn accept(
                 continue;
             }
         };
-        let (config, clock, ready) = (tls.borrow().clone(), clock.clone(), ready.clone());
+        let (config, trust, ready) = (tls.borrow().clone(), trust.clone(), ready.clone());
         tokio::spawn(async move {
             match tokio::time::timeout(
                 limits.handshake,
-                handshake(stream, address, config, &clock, place),
+                handshake(stream, address, config, &trust, place),
             )
             .await
             {
@@ -94,13 +94,14 @@ async fn handshake(
     stream: TcpStream,
     address: SocketAddr,
     config: Arc<rustls::ServerConfig>,
-    clock: &pki::Clock,
+    trust: &pki::Trust,
     place: OwnedSemaphorePermit,
 ) -> std::io::Result<Connection> {
     stream.set_nodelay(true)?;
     let stream = TlsAcceptor::from(config).accept(stream).await?;
     let (_, session) = stream.get_ref();
     let chain = session.peer_certificates().unwrap_or_default();
+    let clock = &trust.clock;
     let (peer, lapsed) = (pki::peer_of(chain, clock), pki::tls::lapsed_peer_of(chain, clock));
     let exporter = pki::exporter(session).map_err(std::io::Error::other)?;
     Ok(Connection {
@@ -110,6 +111,7 @@ async fn handshake(
             lapsed,
             exporter,
             address,
+            barred: trust.barred.clone(),
         },
         _place: place,
     })

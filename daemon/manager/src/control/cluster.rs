@@ -1,6 +1,8 @@
 //! The cluster's own settings and its join tokens.
 
 use super::Refusal;
+use super::settings::merged;
+pub use super::settings::validate;
 use model::{ClusterSpec, Timestamp, Version};
 use pki::{Digest, Token};
 use state::{Transaction, View};
@@ -17,7 +19,7 @@ pub struct Rotate {
 /// The cluster with another spec; made from `version`, or refused.
 ///
 /// # Errors
-/// [`Refusal`]: moved on, or it asks for what is not built.
+/// [`Refusal`]: moved on, or it asks for what can't be.
 pub fn update(
     view: &View,
     version: Version,
@@ -31,7 +33,12 @@ pub fn update(
     if old.meta.version != version {
         return Err(Refusal::OutOfSequence);
     }
-    validate(&old.spec, &spec)?;
+    let spec = merged(spec, &old.spec);
+    if spec.name != old.spec.name {
+        return Err(Refusal::invalid("modification of cluster name is not allowed"));
+    }
+    validate(&spec)?;
+    not_built(&old.spec, &spec)?;
     let mut cluster = (**old).clone();
     if let Some(keys) = &mut cluster.keys {
         let root = Digest::of_pem(&keys.ca_certificate).map_err(internal)?;
@@ -55,42 +62,21 @@ fn internal(error: impl std::fmt::Display) -> Refusal {
     Refusal::Internal(error.to_string())
 }
 
-/// Checks what a user asks of the cluster, at its founding (`old` is then the default) or later.
+/// What can be asked for, but not yet be done.
 ///
 /// # Errors
-/// [`Refusal`], with what is wrong.
-pub fn validate(old: &ClusterSpec, new: &ClusterSpec) -> Result<(), Refusal> {
-    const HOUR: i64 = 3_600_000_000_000;
+/// [`Refusal::Unimplemented`]
+pub fn not_built(old: &ClusterSpec, new: &ClusterSpec) -> Result<(), Refusal> {
     if new.encryption_config.auto_lock_managers == Some(true) {
         return Err(Refusal::Unimplemented(
             "locking managers (--autolock) is not built yet".to_owned(),
         ));
     }
     let ca = &new.ca_config;
-    if ca
-        .external_cas
-        .as_ref()
-        .is_some_and(|external| !external.is_empty())
-    {
-        return Err(Refusal::Unimplemented(
-            "external certificate authorities are not built yet".to_owned(),
-        ));
-    }
     let same_authority = ca.force_rotate.unwrap_or(0) == old.ca_config.force_rotate.unwrap_or(0);
     if !same_authority || ca.signing_ca_cert.as_ref().is_some_and(|cert| !cert.is_empty()) {
         return Err(Refusal::Unimplemented(
             "changing the certificate authority is not built yet".to_owned(),
-        ));
-    }
-    if ca
-        .node_cert_expiry
-        .is_some_and(|expiry| expiry != 0 && expiry < HOUR)
-    {
-        return Err(Refusal::invalid("minimum certificate expiry time is 1h0m0s"));
-    }
-    if new.dispatcher.heartbeat_period.is_some_and(|period| period < 0) {
-        return Err(Refusal::invalid(
-            "heartbeat time period cannot be a negative duration",
         ));
     }
     Ok(())
@@ -117,13 +103,20 @@ mod tests {
         View::default().apply(1, &first).unwrap()
     }
 
+    fn change(spec: ClusterSpec, rotate: Rotate) -> Result<View, Refusal> {
+        let view = founded();
+        let changed = update(&view, Version { index: 1 }, spec, rotate, Timestamp::UNIX_EPOCH)?;
+        Ok(view.apply(2, &changed).unwrap())
+    }
+
     #[test]
     fn only_the_token_asked_for_is_made_anew() {
-        let view = founded();
         let rotate = Rotate {
             worker: true,
             manager: false,
         };
+        let tokens = |view: &View| view.cluster().unwrap().keys.as_ref().unwrap().tokens.clone();
+        let view = founded();
         let changed = update(
             &view,
             Version { index: 1 },
@@ -132,19 +125,18 @@ mod tests {
             Timestamp::UNIX_EPOCH,
         )
         .unwrap();
-        let tokens = |view: &View| view.cluster().unwrap().keys.as_ref().unwrap().tokens.clone();
         let (old, new) = (tokens(&view), tokens(&view.apply(2, &changed).unwrap()));
         assert_ne!(old.worker, new.worker);
         assert_eq!(old.manager, new.manager);
     }
 
     #[test]
-    fn what_is_not_built_is_refused_in_words() {
-        let mut spec = ClusterSpec::default();
-        spec.encryption_config.auto_lock_managers = Some(true);
-        assert!(matches!(
-            validate(&ClusterSpec::default(), &spec),
-            Err(Refusal::Unimplemented(_))
-        ));
+    fn the_name_stays() {
+        let renamed = ClusterSpec {
+            name: Some("other".into()),
+            ..ClusterSpec::default()
+        };
+        let refusal = change(renamed, Rotate::default()).unwrap_err();
+        assert!(refusal.to_string().contains("cluster name"), "{refusal}");
     }
 }

@@ -7,6 +7,7 @@ pub mod names;
 pub mod nodes;
 mod refusal;
 pub mod services;
+mod settings;
 pub mod validate;
 
 pub use refusal::Refusal;

@@ -1,7 +1,7 @@
 //! One session.
 
 use super::assign::{self, Told};
-use crate::soft::{BEAT, GRACE, Seat};
+use crate::soft::{Seat, beat, grace};
 use crate::{Inner, Manager};
 use model::{Node, NodeDescription, NodeId, TaskId, TaskStatus};
 use state::Transaction;
@@ -146,7 +146,8 @@ async fn listen(
     mut incoming: Streaming<FromNode>,
 ) -> Status {
     loop {
-        let message = match tokio::time::timeout(GRACE, incoming.message()).await {
+        let patience = grace(&inner.store.view());
+        let message = match tokio::time::timeout(patience, incoming.message()).await {
             Err(_) => return Status::deadline_exceeded("silent for three beats"),
             Ok(Err(status)) => return status,
             Ok(Ok(None)) => return Status::ok("ended by the node"),
@@ -195,16 +196,8 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
         .await
         .map_err(|_| Status::cancelled("gone"))
     };
-    let beat_ms = u32::try_from(BEAT.as_millis()).unwrap_or(u32::MAX);
-    let welcome = proto::Welcome {
-        epoch: inner.epoch(),
-        beat_ms,
-    };
-    if let Err(status) = send(from_leader::Message::Welcome(welcome)).await {
-        return status;
-    }
     let (mut told, mut number) = (Told::default(), 0u64);
-    let (mut role, mut managers) = (None, Vec::new());
+    let (mut role, mut managers, mut period) = (None, Vec::new(), None);
     loop {
         let view = views.borrow_and_update().clone();
         standing.mark_unchanged();
@@ -212,6 +205,10 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
             return Status::not_found("this node was removed from the cluster");
         };
         let mut messages = Vec::new();
+        let wanted = beat(&view);
+        if period.replace(wanted) != Some(wanted) {
+            messages.push(welcome(inner, wanted));
+        }
         let wanted = proto::Role {
             // It has a number until it is out of the quorum: to close its store before would lose its vote.
             manager: known.membership.raft_id.is_some(),
@@ -263,6 +260,14 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
             changed = standing.changed() => if changed.is_err() { return Status::unavailable("the store is closed") },
         }
     }
+}
+
+/// Sent again when the time between two beats is set anew.
+fn welcome(inner: &Inner, beat: Duration) -> from_leader::Message {
+    from_leader::Message::Welcome(proto::Welcome {
+        epoch: inner.epoch(),
+        beat_ms: u32::try_from(beat.as_millis()).unwrap_or(u32::MAX),
+    })
 }
 
 #[cfg(test)]

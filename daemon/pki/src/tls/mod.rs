@@ -6,7 +6,10 @@
 //! - A joiner's client ([`bootstrap_client_config`]) shows none, and knows the cluster by its token's digest, or
 //!   not at all: then only a proof of the join key on the very channel ([`crate::proof()`]) makes trust.
 //!
-//! Sessions are never resumed: a resumed one would let in a node that was barred since.
+//! Sessions are never resumed: what a certificate says is read anew each time.
+//!
+//! A server lets in a node that was removed, so that the node learns of it, and answers nothing else it asks: whoever
+//! serves asks [`Trust::barred`] at each request. A client never speaks to one.
 //!
 //! A member whose certificate lapsed while it lay on a shelf can still prove who it is, with its key. The server
 //! lets it in as [`lapsed_peer_of`], which is good for one thing: asking for a new certificate. For everything
@@ -33,7 +36,7 @@ pub type Barred = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 /// What certificates are judged by, besides the root.
 #[derive(Clone)]
 pub struct Trust {
-    /// Asked at each handshake.
+    /// Asked at each handshake by clients, and at each request by servers.
     pub barred: Barred,
     /// Tells the time at each handshake.
     pub clock: Clock,
@@ -117,7 +120,7 @@ pub fn server_name() -> ServerName<'static> {
 /// [`Error::Tls`] or [`Error::Unusable`] if the identity cannot be used.
 pub fn server_config(identity: &Identity, trust: &Trust, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>, Error> {
     let provider = provider();
-    let verifier = verify::Clients::new(identity, trust, Arc::clone(&provider))?;
+    let verifier = verify::Clients::new(identity, Arc::clone(&provider))?;
     let mut config = ServerConfig::builder_with_details(provider, Arc::new(trust.clock.clone()))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))

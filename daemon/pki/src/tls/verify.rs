@@ -142,7 +142,10 @@ impl Servers {
                 trust,
             } => {
                 signed_by(leaf, others, roots, now, &self.algorithms)?;
-                let names = member(leaf, cluster_id, trust)?;
+                let names = member(leaf, cluster_id)?;
+                if (trust.barred)(&names.node_id) {
+                    return Err(Refusal::Barred(names.node_id).into());
+                }
                 match expected {
                     Expected::AnyManager => require_manager(names),
                     Expected::Node(wanted) if *wanted == names.node_id => Ok(()),
@@ -164,14 +167,11 @@ fn require_manager(names: Names) -> Result<(), Error> {
     }
 }
 
-/// The names in a certificate that a root vouched for, if it is of the cluster and not barred.
-fn member(leaf: &CertificateDer<'_>, cluster_id: &str, trust: &Trust) -> Result<Names, Error> {
+/// The names in a certificate that a root vouched for, if it is of the cluster.
+fn member(leaf: &CertificateDer<'_>, cluster_id: &str) -> Result<Names, Error> {
     let names = Names::of(leaf).ok_or(Refusal::NoNode)?;
     if names.cluster_id != cluster_id {
         return Err(Refusal::OtherCluster.into());
-    }
-    if (trust.barred)(&names.node_id) {
-        return Err(Refusal::Barred(names.node_id).into());
     }
     Ok(names)
 }
@@ -217,16 +217,11 @@ impl ServerCertVerifier for Servers {
 pub(super) struct Clients {
     chain: Arc<dyn ClientCertVerifier>,
     cluster_id: String,
-    trust: Trust,
 }
 
 impl Clients {
     /// For a member's listener.
-    pub(super) fn new(
-        identity: &Identity,
-        trust: &Trust,
-        provider: Arc<CryptoProvider>,
-    ) -> Result<Self, crate::Error> {
+    pub(super) fn new(identity: &Identity, provider: Arc<CryptoProvider>) -> Result<Self, crate::Error> {
         let roots = Arc::new(roots(identity.root())?);
         let chain = WebPkiClientVerifier::builder_with_provider(roots, provider)
             .allow_unauthenticated()
@@ -235,7 +230,6 @@ impl Clients {
         Ok(Self {
             chain,
             cluster_id: identity.cluster_id().to_owned(),
-            trust: trust.clone(),
         })
     }
 }
@@ -255,7 +249,8 @@ impl ClientCertVerifier for Clients {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let names = member(end_entity, &self.cluster_id, &self.trust)?;
+        // One that was removed is let in to be told so, and for nothing else: whoever serves asks `Trust::barred`.
+        let names = member(end_entity, &self.cluster_id)?;
         // A lapsed certificate is judged by its last moment: `lapsed_peer_of` says what that is good for.
         let at = if now.as_secs() > unix(names.not_after).as_secs() {
             unix(names.not_after)
