@@ -3,7 +3,7 @@
 use crate::{Error, Fabric, Place};
 use async_trait::async_trait;
 use model::{PortProtocol, TaskId};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct HostPort {
 }
 
 /// What network a task is to have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wish {
     /// The task.
     pub task: TaskId,
@@ -27,6 +27,10 @@ pub struct Wish {
     pub host_ports: Vec<HostPort>,
     /// Its places in overlay networks, in the order of its interfaces.
     pub places: Vec<Place>,
+    /// What it is called inside: a name that stands for its own address.
+    pub hostname: String,
+    /// Who is asked for names that are not the cluster's; the board's own resolvers if there are none.
+    pub resolvers: Vec<IpAddr>,
 }
 
 /// What network a task has.

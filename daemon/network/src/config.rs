@@ -15,6 +15,8 @@ pub struct Config {
     pub netns_dir: PathBuf,
     /// Where addresses and host ports are noted for a restarted daemon.
     pub state_file: PathBuf,
+    /// The board's own `resolv.conf`, read anew for every question that is passed on.
+    pub resolv_conf: PathBuf,
 }
 
 impl Config {
@@ -26,6 +28,7 @@ impl Config {
             subnet: Subnet::LOCAL,
             netns_dir: run_dir.join("netns"),
             state_file: run_dir.join("network.json"),
+            resolv_conf: PathBuf::from("/etc/resolv.conf"),
         }
     }
 

@@ -17,6 +17,8 @@
 //! - [`Network`] is the shell: one task takes all requests that wait, decides on them together, applies them as one
 //!   batch (namespaces side by side, then one `nft` transaction), and answers.
 //!
+//! - [`names`](Names) answers: a DNS server in each task's namespace.
+//!
 //! A task on the host's network has nothing here: it runs in the board's own namespace and needs no [`exec::Wish`].
 //!
 //! Namespaces are bind mounts below [`Config::netns_dir`], so they and the containers in them outlive the daemon, provided that
@@ -25,6 +27,7 @@
 mod config;
 mod error;
 mod kernel;
+mod names;
 mod networking;
 mod ports;
 pub mod recover;
@@ -34,4 +37,5 @@ pub mod wanted;
 
 pub use config::{Config, Subnet};
 pub use error::Error;
+pub use names::Names;
 pub use shell::Network;

@@ -19,6 +19,7 @@ impl Networking for Network {
     }
 
     async fn weave(&self, fabric: Arc<Fabric>) -> Result<(), exec::Error> {
+        self.names.weave(fabric.clone());
         if fabric.networks.is_empty() && fabric.ports.is_empty() {
             return Ok(());
         }

@@ -87,7 +87,7 @@ mod tests {
         Wish {
             task: id.into(),
             host_ports: host_ports.iter().map(port).collect(),
-            places: Vec::new(),
+            ..Wish::default()
         }
     }
 

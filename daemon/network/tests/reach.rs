@@ -165,7 +165,7 @@ fn sctp_ports_are_accepted_by_the_filter() {
             .attach(&Wish {
                 task: "a".into(),
                 host_ports: vec![port],
-                places: Vec::new(),
+                ..Wish::default()
             })
             .await
             .unwrap();

@@ -136,10 +136,14 @@ impl Container {
         if self.on_boards_network() {
             return Ok(None);
         }
+        let default = model::ContainerSpec::default();
+        let container = self.task.spec.container_spec.as_ref().unwrap_or(&default);
         let wish = Wish {
             task: self.task.id.clone(),
             host_ports: self.host_ports(),
             places: self.places(),
+            hostname: spec::name_of(&self.task, container, &self.shared.board, &self.id),
+            resolvers: spec::resolvers(container)?,
         };
         self.shared.network.attach(&wish).await.map(Some)
     }
@@ -325,7 +329,10 @@ impl Container {
             format!("{}\n", spec::hostname(parts, container)),
         )?;
         let boards = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-        std::fs::write(run.join("resolv.conf"), spec::resolv_conf(container, &boards))?;
+        std::fs::write(
+            run.join("resolv.conf"),
+            spec::resolv_conf(container, &boards, parts.network.is_some()),
+        )?;
         std::fs::write(folder.join("stop-signal"), stop_signal.unwrap_or_default())?;
         Check::save(check, &folder)?;
         for volume in spec::folders(parts, container) {

@@ -29,6 +29,7 @@ pub(crate) fn check(task: &Task) -> Result<(), Error> {
     {
         return refuse("a seccomp profile of one's own");
     }
+    crate::spec::resolvers(container)?;
     crate::logs::Room::of(task.spec.log_driver.as_ref()).map_err(Error::Fatal)?;
     Ok(())
 }

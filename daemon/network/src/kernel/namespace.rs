@@ -59,6 +59,24 @@ pub async fn open(path: &Path) -> Result<Namespace, Error> {
     .await
 }
 
+/// Does blocking work inside the namespace mounted at `path`; sockets opened there stay there, wherever they are used.
+///
+/// # Errors
+/// [`Error::Kernel`] if there is no such namespace, or the work's own.
+pub async fn inside<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let path = path.to_owned();
+    on_own_thread(move || {
+        let file = File::open(&path).map_err(Error::kernel("opening namespace", path.display()))?;
+        setns(&file, CloneFlags::CLONE_NEWNET)
+            .map_err(Error::kernel("entering namespace", path.display()))?;
+        work()
+    })
+    .await
+}
+
 /// Whether a namespace is mounted at `path`; a plain file there is what a crash left.
 pub fn exists(path: &Path) -> bool {
     statfs(path).is_ok_and(|found| found.filesystem_type() == NSFS_MAGIC)

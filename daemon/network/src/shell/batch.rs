@@ -83,7 +83,7 @@ mod tests {
                 wish: Wish {
                     task: task.into(),
                     host_ports: Vec::new(),
-                    places: Vec::new(),
+                    ..Wish::default()
                 },
                 reply: oneshot::channel().0,
             },

@@ -17,7 +17,7 @@ use exec::{Attached, Wish};
 use model::TaskId;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{Config, Error};
+use crate::{Config, Error, Names};
 use batch::Request;
 
 /// Requests that may wait for a batch; further callers wait for their turn to ask.
@@ -29,6 +29,7 @@ const WAITING: usize = 64;
 pub struct Network {
     requests: mpsc::Sender<Request>,
     attached: watch::Receiver<Arc<BTreeMap<TaskId, Attached>>>,
+    pub(crate) names: Names,
 }
 
 impl Network {
@@ -39,21 +40,38 @@ impl Network {
     /// # Errors
     /// [`Error`] if the board itself cannot be made ready. A task that cannot be taken over is logged and removed.
     pub async fn open(config: Config) -> Result<Self, Error> {
+        let (notes, resolv_conf) = (
+            config.state_file.with_file_name("names.json"),
+            config.resolv_conf.clone(),
+        );
         let board = start::open(config).await?;
+        let left: Vec<_> = board.attached().into_iter().collect();
+        let names = Names::open(notes, resolv_conf, &left).await;
         let (requests, waiting) = mpsc::channel(WAITING);
         let (tell, attached) = watch::channel(Arc::new(board.attached()));
         tokio::spawn(board.run(waiting, tell));
-        Ok(Network { requests, attached })
+        Ok(Network {
+            requests,
+            attached,
+            names,
+        })
     }
 
-    /// Gives a task its namespace, address and host ports. Told again, it mends what is missing, changes the host ports if the
+    /// Gives a task its namespace, address, host ports and names. Told again, it mends what is missing, changes the host ports if the
     /// wish has others, and answers the same. If it fails, all is as it was before.
     ///
     /// # Errors
     /// [`Error::PortTaken`], [`Error::Full`], [`Error::Wish`], or what the kernel refused.
     pub async fn attach(&self, wish: &Wish) -> Result<Attached, Error> {
-        let wish = wish.clone();
-        self.ask(|reply| Request::Attach { wish, reply }).await?
+        let (asked, is_new) = (wish.clone(), !self.attached.borrow().contains_key(&wish.task));
+        let attached = self.ask(|reply| Request::Attach { wish: asked, reply }).await??;
+        if let Err(error) = self.names.attach(wish, &attached).await {
+            if is_new {
+                self.detach(&wish.task).await?;
+            }
+            return Err(error);
+        }
+        Ok(attached)
     }
 
     /// Removes a task's namespace, address and host ports. Goes on after an error; told again, it tries what is left.
@@ -62,6 +80,8 @@ impl Network {
     /// # Errors
     /// All that the kernel refused.
     pub async fn detach(&self, task: &TaskId) -> Result<(), Error> {
+        // Its sockets would hold the namespace.
+        self.names.detach(task).await;
         let task = task.clone();
         self.ask(|reply| Request::Detach { task, reply }).await?
     }
@@ -80,6 +100,7 @@ impl Network {
     /// # Errors
     /// All that the kernel refused.
     pub async fn retain(&self, keep: &HashSet<TaskId>) -> Result<(), Error> {
+        self.names.retain(|task| keep.contains(task)).await;
         let keep = keep.clone();
         self.ask(|reply| Request::Retain { keep, reply }).await?
     }
@@ -90,6 +111,7 @@ impl Network {
     /// # Errors
     /// All that the kernel refused; the rest is removed.
     pub async fn close(&self) -> Result<(), Error> {
+        self.names.retain(|_| false).await;
         self.ask(|reply| Request::Close { reply }).await?
     }
 

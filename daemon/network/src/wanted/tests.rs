@@ -16,7 +16,7 @@ fn wish(id: &str, host_ports: &[HostPort]) -> Wish {
     Wish {
         task: id.into(),
         host_ports: host_ports.to_vec(),
-        places: Vec::new(),
+        ..Wish::default()
     }
 }
 

@@ -90,7 +90,7 @@ pub fn wish(task: &str, tcp: &[(u16, u16)]) -> Wish {
     Wish {
         task: task.into(),
         host_ports: tcp.iter().map(port).collect(),
-        places: Vec::new(),
+        ..Wish::default()
     }
 }
 

@@ -3,6 +3,7 @@
 mod defaults;
 mod limits;
 mod mounts;
+mod names;
 mod seccomp;
 mod templates;
 
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 pub(crate) use mounts::folders;
+pub(crate) use names::{hostname, hosts, name_of, resolv_conf, resolvers};
 pub(crate) use templates::{Board, fill, fill_file};
 
 /// All that a container's spec is made of.
@@ -111,15 +113,6 @@ fn namespaces(parts: &Parts<'_>) -> Value {
         namespaces.push(json!({ "type": "network", "path": attached.namespace }));
     }
     namespaces.into()
-}
-
-/// The name that a container has inside: the user's, or the beginning of its id; the board's on the board's network.
-pub(crate) fn hostname(parts: &Parts<'_>, container: &ContainerSpec) -> String {
-    match container.hostname.as_deref().filter(|name| !name.is_empty()) {
-        Some(name) => fill(name, parts.task, parts.board),
-        None if parts.network.is_none() => parts.board.hostname.clone(),
-        None => parts.id.chars().take(12).collect(),
-    }
 }
 
 fn process(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Value, Error> {
@@ -261,57 +254,6 @@ fn capabilities(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Vec<Stri
     caps.sort();
     caps.dedup();
     Ok(caps)
-}
-
-/// Lines of the container's `/etc/hosts`.
-pub(crate) fn hosts(parts: &Parts<'_>, container: &ContainerSpec) -> String {
-    let mut text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
-    // A service writes `address name`; `docker run` would write `name:address`.
-    for line in container.hosts.iter().flatten() {
-        let mut words = line.split_whitespace();
-        if let (Some(address), names) = (words.next(), words.collect::<Vec<_>>().join(" ")) {
-            text.push_str(&format!("{address}\t{names}\n"));
-        }
-    }
-    if let Some(attached) = parts.network {
-        text.push_str(&format!("{}\t{}\n", attached.address, hostname(parts, container)));
-    }
-    text
-}
-
-/// Lines of the container's `/etc/resolv.conf`: what the service says, else the board's own.
-pub(crate) fn resolv_conf(container: &ContainerSpec, boards: &str) -> String {
-    let default = model::DnsConfig::default();
-    let dns = container.dns_config.as_ref().unwrap_or(&default);
-    let (servers, search, options) = (dns.nameservers.iter().flatten(), &dns.search, &dns.options);
-    let servers: Vec<_> = servers.map(|server| format!("nameserver {server}")).collect();
-    let mut lines: Vec<String> = boards
-        .lines()
-        .filter(|line| match line.split_whitespace().next() {
-            Some("nameserver") => {
-                // A resolver on the board's loopback can't be reached from inside.
-                servers.is_empty() && !line.contains(" 127.") && !line.contains(" ::1")
-            }
-            Some("search" | "domain") => search.is_none(),
-            Some("options") => options.is_none(),
-            _ => false,
-        })
-        .map(str::to_owned)
-        .collect();
-    lines.extend(servers);
-    lines.extend(
-        search
-            .iter()
-            .filter(|list| !list.is_empty())
-            .map(|list| format!("search {}", list.join(" "))),
-    );
-    lines.extend(
-        options
-            .iter()
-            .filter(|list| !list.is_empty())
-            .map(|list| format!("options {}", list.join(" "))),
-    );
-    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// A path below `root`, whatever `path` says: no way out by `..`.

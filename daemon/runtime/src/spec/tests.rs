@@ -206,21 +206,3 @@ fn a_hard_limit_beyond_our_own_is_cut() {
     .unwrap();
     assert_eq!(spec["process"]["rlimits"][0]["hard"], 1024);
 }
-
-#[test]
-fn resolvers_on_the_boards_loopback_are_left_out() {
-    let text = "nameserver 127.0.0.53\nnameserver 10.0.0.1\nsearch home\n";
-    assert_eq!(
-        resolv_conf(&ContainerSpec::default(), text),
-        "nameserver 10.0.0.1\nsearch home\n"
-    );
-    let dns = model::DnsConfig {
-        nameservers: strings(&["1.1.1.1"]),
-        ..Default::default()
-    };
-    let container = ContainerSpec {
-        dns_config: Some(dns),
-        ..Default::default()
-    };
-    assert_eq!(resolv_conf(&container, text), "search home\nnameserver 1.1.1.1\n");
-}
