@@ -1,4 +1,7 @@
 //! Placement constraints: `node.labels.ssd==true`, `node.hostname!=board-1`.
+//!
+//! With a `~` behind the operator a constraint is soft: `node.labels.ssd ==~ true` prefers boards with an SSD and excludes
+//! none (as the Swarm before swarm mode had it).
 
 use crate::{Node, NodeRole};
 use std::net::IpAddr;
@@ -9,6 +12,7 @@ use std::net::IpAddr;
 pub struct Constraint {
     key: Key,
     equal: bool,
+    soft: bool,
     value: String,
 }
 
@@ -28,7 +32,7 @@ enum Key {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConstraintError {
     /// No `==` or `!=`, or nothing on one side.
-    #[error("constraint expected one operator from ==, !=: '{0}'")]
+    #[error("constraint expected one operator from ==, != (or ==~, !=~ to prefer boards): '{0}'")]
     Operator(String),
     /// A key that no board has.
     #[error(
@@ -49,6 +53,10 @@ impl Constraint {
             (None, Some(at)) => (&text[..at], false, &text[at + 2..]),
             _ => return Err(ConstraintError::Operator(text.to_owned())),
         };
+        let (value, soft) = match value.strip_prefix('~') {
+            Some(value) => (value, true),
+            None => (value, false),
+        };
         let (key, value) = (key.trim(), value.trim());
         if key.is_empty() || value.is_empty() {
             return Err(ConstraintError::Operator(text.to_owned()));
@@ -60,8 +68,14 @@ impl Constraint {
         Ok(Self {
             key,
             equal,
+            soft,
             value: value.to_owned(),
         })
+    }
+
+    /// True if boards that don't satisfy it are only liked less.
+    pub fn is_soft(&self) -> bool {
+        self.soft
     }
 
     /// True if the board satisfies it.
@@ -198,6 +212,24 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_soft_constraint_is_known_as_such() {
+        for (text, soft, holds) in [
+            ("node.labels.SSD ==~ true", true, true),
+            ("node.labels.SSD!=~true", true, false),
+            ("node.labels.SSD==true", false, true),
+        ] {
+            let constraint = Constraint::parse(text).unwrap();
+            assert_eq!(
+                (constraint.is_soft(), constraint.holds(&board())),
+                (soft, holds),
+                "{text}"
+            );
+        }
+        assert!(Constraint::parse("node.labels.SSD==~").is_err());
+        assert!(Constraint::parse("node.labels.SSD==~~true").is_err());
     }
 
     #[test]

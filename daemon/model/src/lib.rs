@@ -33,6 +33,7 @@ pub mod meta;
 pub mod network;
 pub mod node;
 pub mod ratio;
+pub mod schedule;
 pub mod secret;
 pub mod service;
 pub mod task;
@@ -50,10 +51,11 @@ pub use meta::*;
 pub use network::*;
 pub use node::*;
 pub use ratio::Ratio;
+pub use schedule::{Schedule, ScheduleError};
 pub use secret::*;
 pub use service::*;
 pub use task::*;
-pub use wishes::{Device, WishError, Wishes};
+pub use wishes::{Device, Strategy, WishError, Wishes};
 
 /// Labels: what a user wrote beside an object, sorted by key.
 pub type Labels = std::collections::BTreeMap<String, String>;

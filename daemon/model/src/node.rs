@@ -119,7 +119,10 @@ impl Platform {
         {
             "x86_64" => "amd64".to_owned(),
             "aarch64" => "arm64".to_owned(),
-            "armv6l" | "armv7l" | "armhf" => "arm".to_owned(),
+            // `armv7l` is the kernel's word; `armv7` is how a registry's answer can name it to the docker command, which
+            // takes a plain `arm` for "any".
+            "armhf" => "arm".to_owned(),
+            word if word.starts_with("armv") => "arm".to_owned(),
             other => other.to_owned(),
         };
         (os, architecture)

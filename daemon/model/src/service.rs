@@ -160,7 +160,21 @@ pub struct ReplicatedJob {
     pub total_completions: Option<u64>,
 }
 
+/// The label by which `docker stack` marks what belongs to a stack.
+pub const STACK_LABEL: &str = "com.docker.stack.namespace";
+
 impl ServiceSpec {
+    /// The stack that the service belongs to.
+    pub fn stack(&self) -> Option<&str> {
+        self.labels.get(STACK_LABEL).map(String::as_str)
+    }
+
+    /// True if it goes by this name: its own, or the one that it has within its stack (`db` of `home_db`).
+    pub fn called(&self, name: &str) -> bool {
+        let within = || self.name.strip_prefix(self.stack()?)?.strip_prefix('_');
+        self.name == name || within() == Some(name)
+    }
+
     /// Wanted number of replicas; none for other modes.
     pub fn replicas(&self) -> Option<u64> {
         self.mode.replicated.map(|mode| mode.replicas.unwrap_or(1))
@@ -438,6 +452,22 @@ pub struct ServiceStatus {
 pub struct JobStatus {
     /// Counted up by each update; a job's tasks carry the one they belong to.
     pub job_iteration: Version,
-    /// When it was last started.
+    /// When it was last started; absent while a job with a schedule waits for its first time.
     pub last_execution: Option<Timestamp>,
+    /// Of a job with a schedule (`bramble.schedule`).
+    #[serde(rename = "BrambleSchedule")]
+    pub schedule: Option<ScheduleStatus>,
+}
+
+/// Where a job with a schedule stands; kept by the plan.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ScheduleStatus {
+    /// The schedule that `due` was worked out from.
+    pub schedule: String,
+    /// When it is started next; never, if absent.
+    pub due: Option<Timestamp>,
+    /// Runs that were left out or missed, in words.
+    pub message: Option<String>,
 }

@@ -87,6 +87,10 @@ pub struct TaskOrigin {
     pub replaces: Option<TaskId>,
     /// How many tasks of its slot failed in a row before it: what back-off grows with.
     pub failures: u32,
+    /// True if it is to take its forerunner's place on a better board: that one runs until this one is ready for it.
+    pub moves: bool,
+    /// When it began to run; noted when it ended, since its status then tells the end.
+    pub ran_from: Option<Timestamp>,
     /// Whether the service has credentials for its image's registry (they are never in a task).
     pub registry_auth: bool,
 }

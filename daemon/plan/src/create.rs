@@ -19,6 +19,8 @@ pub(crate) struct Waits {
     pub(crate) failures: u32,
     /// True if it starts beside the task whose place it takes.
     pub(crate) at_once: bool,
+    /// True if it is to be on a better board than the one whose place it takes.
+    pub(crate) moves: bool,
 }
 
 /// What a service's tasks are to be now: its template with the cluster's defaults.
@@ -92,6 +94,8 @@ pub(crate) fn create(
             not_before: waits.not_before,
             replaces,
             failures: waits.failures,
+            moves: waits.moves,
+            ran_from: None,
             registry_auth: service.registry_auth.is_some(),
         },
         ..Task::default()

@@ -212,7 +212,11 @@ impl<'a> Draft<'a> {
             .get(id)
             .is_some_and(|task| task.desired_state < desired)
         {
-            self.edit_task(id, |task| task.desired_state = desired);
+            let now = self.now;
+            self.edit_task(id, |task| {
+                task.desired_state = desired;
+                task.meta.updated_at = now;
+            });
         }
     }
 
@@ -246,6 +250,11 @@ impl<'a> Draft<'a> {
         Arc::make_mut(node).spec.role = role;
         self.roles.insert(id.clone(), role);
         self.edits += 1;
+    }
+
+    /// A number that nobody can guess.
+    pub(crate) fn chance(&mut self) -> u64 {
+        self.rng.next_u64()
     }
 
     /// Asks to be woken at `at`, if that is sooner than others ask.

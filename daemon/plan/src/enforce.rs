@@ -1,10 +1,16 @@
-//! Which boards a task may be on: constraints, and for global services the board's own state.
+//! Which boards a task may be on: constraints, what is reserved, and for global services the board's own state.
 
 use crate::draft::Draft;
-use model::{Availability, Constraint, Labels, Node, NodeState, Placement, Service, Task, TaskSpec, Wishes};
+use crate::schedule::Stock;
+use model::{
+    Availability, Constraint, Labels, Node, NodeId, NodeState, Placement, Service, Task, TaskId, TaskSpec,
+    TaskState, Wishes,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-/// The constraints of a task. One that can't be read was refused when the spec was written; should one be there all
-/// the same, no board meets it.
+/// The constraints of a task, soft ones too. One that can't be read was refused when the spec was written; should one
+/// be there all the same, no board meets it.
 pub(crate) fn constraints(placement: Option<&Placement>) -> Option<Vec<Constraint>> {
     let texts = placement
         .and_then(|placement| placement.constraints.as_deref())
@@ -15,7 +21,8 @@ pub(crate) fn constraints(placement: Option<&Placement>) -> Option<Vec<Constrain
 /// True if the board meets the constraints of the spec and has the devices that the service's labels ask for.
 pub(crate) fn fits(spec: &TaskSpec, labels: &Labels, node: &Node) -> bool {
     let constraints = constraints(spec.placement.as_ref());
-    constraints.is_some_and(|constraints| constraints.iter().all(|constraint| constraint.holds(node)))
+    let holds = |constraint: &Constraint| constraint.is_soft() || constraint.holds(node);
+    constraints.is_some_and(|constraints| constraints.iter().all(holds))
         && Wishes::checked(labels).met_by(&node.description)
 }
 
@@ -25,9 +32,7 @@ pub(crate) fn is_misfit(draft: &Draft<'_>, task: &Task) -> bool {
     let Some(node) = task.node_id.as_ref().and_then(|id| draft.node(id)) else {
         return false;
     };
-    node.spec.availability == Availability::Active
-        && node.status.state == NodeState::Ready
-        && !fits(&task.spec, &task.origin.service_labels, node)
+    crate::draft::takes_tasks(node) && !fits(&task.spec, &task.origin.service_labels, node)
 }
 
 /// True if a global service's task may stay on the board.
@@ -41,4 +46,59 @@ pub(crate) fn may_stay(service: &Service, node: &Node) -> bool {
 /// True if a global service may come to the board.
 pub(crate) fn may_come(service: &Service, node: &Node) -> bool {
     crate::draft::takes_tasks(node) && fits(&service.spec.task_template, &service.spec.labels, node)
+}
+
+/// Tasks for which their board, which has become smaller, has no room any more: the youngest of those that reserve
+/// something. As with constraints, boards that are paused or not heard of keep what they have.
+pub(crate) fn without_room(draft: &Draft<'_>) -> BTreeSet<TaskId> {
+    let mut reserving: BTreeMap<&NodeId, Vec<&Arc<Task>>> = BTreeMap::new();
+    for task in draft.tasks().filter(|task| task.is_wanted()) {
+        let there = task.status.state >= TaskState::Assigned && !task.status.state.is_final();
+        if let Some(node) = task.node_id.as_ref().filter(|_| there && reserves(task)) {
+            reserving.entry(node).or_default().push(task);
+        }
+    }
+    let mut without = BTreeSet::new();
+    for (id, mut tasks) in reserving {
+        let Some(node) = draft.node(id).filter(|node| crate::draft::takes_tasks(node)) else {
+            continue;
+        };
+        tasks.sort_by(|a, b| (a.meta.created_at, &a.id).cmp(&(b.meta.created_at, &b.id)));
+        let has = &node.description.resources;
+        let (mut cpus, mut memory) = (has.nano_cpus.unwrap_or(0), has.memory_bytes.unwrap_or(0));
+        let mut stock = Stock::of(has.generic_resources.as_deref().unwrap_or_default());
+        for task in tasks {
+            let (wanted_cpus, wanted_memory) = reserved(task);
+            let given = task.assigned_generic_resources.as_deref().unwrap_or_default();
+            // What is not reserved may well be overdrawn: less than nothing is left, and nobody asked.
+            let room =
+                (wanted_cpus <= 0 || wanted_cpus <= cpus) && (wanted_memory <= 0 || wanted_memory <= memory);
+            if room && stock.holds(given) {
+                cpus -= wanted_cpus;
+                memory -= wanted_memory;
+                stock.claim(given);
+            } else {
+                without.insert(task.id.clone());
+            }
+        }
+    }
+    without
+}
+
+/// Billionths of a processor and bytes of memory that a task reserves.
+fn reserved(task: &Task) -> (i64, i64) {
+    let resources = task.spec.resources.as_ref();
+    let reserved = resources.and_then(|resources| resources.reservations.as_ref());
+    let of = |field: Option<i64>| field.unwrap_or(0);
+    reserved.map_or((0, 0), |reserved| {
+        (of(reserved.nano_cpus), of(reserved.memory_bytes))
+    })
+}
+
+fn reserves(task: &Task) -> bool {
+    reserved(task) != (0, 0)
+        || task
+            .assigned_generic_resources
+            .as_ref()
+            .is_some_and(|given| !given.is_empty())
 }

@@ -11,8 +11,9 @@
 //! restart      tasks that ended, or whose board can't keep them, give their place to another
 //! orchestrate  as many tasks as the service wants: replicated, global, jobs; none without a service
 //! update       from the old spec to the new one, slot by slot, and back
+//! moves        tasks of services that ask for it go to better boards
 //! start        replacements start once their time has come and their forerunner has stopped
-//! schedule     a board for each task
+//! schedule     a board for each task whose service waits for no other
 //! reap         history beyond its limit goes
 //! quorum       who should be a manager
 //! ```
@@ -23,8 +24,10 @@
 
 mod allocate;
 mod create;
+mod depends;
 mod draft;
 mod enforce;
+mod moves;
 mod nodes;
 mod orchestrate;
 mod quorum;
@@ -37,6 +40,7 @@ mod slots;
 mod time;
 mod update;
 
+pub use depends::circle;
 pub use draft::MAX_NEW_TASKS;
 pub use reason::{Cause, Reason};
 pub use reports::{NodeReport, Reports};
@@ -65,7 +69,7 @@ pub struct Plan {
 
 /// Decides what the cluster is to do next.
 ///
-/// `rng` is only for the identifiers of new tasks. The same arguments always give the same plan.
+/// `rng` is only for the identifiers of new tasks and for the strategy `random`. The same arguments always give the same plan.
 pub fn plan(view: &View, reports: &Reports, now: Timestamp, rng: &mut impl Rng) -> Plan {
     let mut draft = Draft::new(view, reports, now, rng);
     for _ in 0..MAX_ROUNDS {
@@ -75,6 +79,7 @@ pub fn plan(view: &View, reports: &Reports, now: Timestamp, rng: &mut impl Rng) 
         restart::apply(&mut draft);
         orchestrate::apply(&mut draft);
         update::apply(&mut draft);
+        moves::apply(&mut draft);
         restart::start::apply(&mut draft);
         schedule::apply(&mut draft);
         reap::apply(&mut draft);

@@ -22,6 +22,8 @@ pub enum Cause {
     NodeDrained,
     /// Its board no longer meets its constraints.
     Misfit,
+    /// Its board no longer has what it reserves.
+    NoRoom,
 }
 
 /// One decision. Tasks are named `service.slot`, or `service.board`.
@@ -65,6 +67,12 @@ pub enum Reason {
     Updated { task: String, by: TaskId },
     /// An update's new task runs, so the old one goes.
     Outlived { task: String },
+    /// A task is to have a better board.
+    Moves { task: String, from: String, by: TaskId },
+    /// The task that was to take another's place on a better board did not come to it.
+    StaysPut { task: String },
+    /// What a job's schedule led to.
+    Scheduled { service: String, message: String },
     /// A port was chosen.
     Port {
         service: String,
@@ -99,6 +107,7 @@ impl fmt::Display for Cause {
             Self::Misfit => {
                 out.write_str("leaves its board, which no longer meets its constraints or has lost a device")
             }
+            Self::NoRoom => out.write_str("leaves its board, which no longer has what it reserves"),
         }
     }
 }
@@ -157,10 +166,15 @@ impl fmt::Display for Reason {
                 write!(out, "{task} may start though its forerunner has not stopped")
             }
             Self::Placed { task, id, node } => write!(out, "{task} {id} is assigned to {node}"),
-            Self::Unplaced { task, err } => write!(out, "{task} has {err}"),
+            Self::Unplaced { task, err } => write!(out, "{task} is not placed: {err}"),
             Self::Update { service, message } => write!(out, "{service}: {message}"),
             Self::Updated { task, by } => write!(out, "{task} is updated by {by}"),
             Self::Outlived { task } => write!(out, "{task} has its successor running and stops"),
+            Self::Moves { task, from, by } => {
+                write!(out, "{task} moves away from {from}: {by} takes its place")
+            }
+            Self::StaysPut { task } => write!(out, "{task} stays where it is: the other did not come to run"),
+            Self::Scheduled { service, message } => write!(out, "{service}: {message}"),
             Self::Port {
                 service,
                 target,

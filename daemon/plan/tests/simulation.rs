@@ -7,6 +7,7 @@
 use bramble_plan::{NodeReport, Reports, plan};
 use model::*;
 use proptest::prelude::*;
+use proptest::strategy::Strategy;
 use rand::SeedableRng as _;
 use state::{Transaction, View};
 use std::collections::BTreeMap;

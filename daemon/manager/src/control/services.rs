@@ -33,6 +33,7 @@ pub fn create(
     }
     validate::service(&spec)?;
     exists(view, &spec)?;
+    waits_for_itself(view, &spec)?;
     fill_in(&mut spec);
     if view.services().any(|other| other.spec.name == spec.name) {
         return Err(taken(&spec.name));
@@ -42,7 +43,7 @@ pub fn create(
         meta: Meta::new(now),
         endpoint: endpoint(&spec),
         job_status: spec.is_job().then(|| JobStatus {
-            last_execution: Some(now),
+            last_execution: Some(now).filter(|_| !is_timed(&spec)),
             ..JobStatus::default()
         }),
         spec_version: Some(Version {
@@ -93,6 +94,7 @@ pub fn update(
     };
     validate::service(&spec)?;
     exists(view, &spec)?;
+    waits_for_itself(view, &spec)?;
     fill_in(&mut spec);
     if spec.name != old.spec.name {
         return Err(Refusal::Unimplemented(
@@ -114,7 +116,9 @@ pub fn update(
         if spec.is_job() {
             let job = service.job_status.get_or_insert_default();
             job.job_iteration.index += 1;
-            job.last_execution = Some(now);
+            // One with a schedule waits for its time, unless a person wants it to run.
+            let forced = spec.task_template.force_update != old.spec.task_template.force_update;
+            job.last_execution = Some(now).filter(|_| forced || !is_timed(&spec));
         }
     }
     if replaces || status.is_some() {
@@ -150,6 +154,22 @@ fn exists(view: &View, spec: &ServiceSpec) -> Result<(), Refusal> {
     }
 }
 
+/// Services that wait for each other would wait for ever.
+fn waits_for_itself(view: &View, spec: &ServiceSpec) -> Result<(), Refusal> {
+    let others: Vec<&ServiceSpec> = view.services().map(|service| &service.spec).collect();
+    plan::circle(&others, spec).map_or(Ok(()), |circle| {
+        let circle = circle.join(" waits for ");
+        Err(Refusal::invalid(format!(
+            "label bramble.depends_on: {circle}: none of them would ever start"
+        )))
+    })
+}
+
+/// True for a job that runs at given times.
+fn is_timed(spec: &ServiceSpec) -> bool {
+    Wishes::checked(&spec.labels).schedule.is_some()
+}
+
 /// Numbers that Docker's engine fills in before it keeps a spec; the docker command relies on them.
 fn fill_in(spec: &mut ServiceSpec) {
     if let Some(replicated) = &mut spec.mode.replicated {
@@ -179,7 +199,7 @@ fn touches_tasks(old: &ServiceSpec, new: &ServiceSpec) -> bool {
             .unwrap_or_default()
     };
     old.task_template != new.task_template
-        || Wishes::checked(&old.labels) != Wishes::checked(&new.labels)
+        || !Wishes::checked(&old.labels).same_container(&Wishes::checked(&new.labels))
         || validate::filled_in(&ports(old)) != validate::filled_in(&ports(new))
 }
 

@@ -23,7 +23,7 @@ const MIN_MEMORY: i64 = 4 << 20;
 pub fn service(spec: &ServiceSpec) -> Result<(), Refusal> {
     name(&spec.name)?;
     mode(spec)?;
-    Wishes::of(&spec.labels).map_err(|error| Refusal::invalid(error.to_string()))?;
+    Wishes::of_service(spec).map_err(|error| Refusal::invalid(error.to_string()))?;
     task(&spec.task_template)?;
     for config in [&spec.update_config, &spec.rollback_config].into_iter().flatten() {
         update(config)?;

@@ -4,12 +4,12 @@
 //! fails is started again by its restart policy (where `any` means `on-failure`); one that the policy gives up keeps
 //! its place, so that a job that can't succeed comes to rest instead of trying for ever.
 
-use super::vacate;
+use super::{timed, vacate};
 use crate::create::{Waits, create, iteration};
 use crate::draft::Draft;
 use crate::slots::{Place, Slot, Slots, slots};
 use crate::{Reason, enforce};
-use model::{JobStatus, NodeId, ReplicatedJob, Service, TaskState, Version};
+use model::{JobStatus, NodeId, ReplicatedJob, Service, TaskState, Version, Wishes};
 use std::sync::Arc;
 
 pub(crate) fn apply(draft: &mut Draft<'_>, service: &Service) {
@@ -28,6 +28,23 @@ pub(crate) fn apply(draft: &mut Draft<'_>, service: &Service) {
         }
     }
     vacate(draft, &before);
+    let schedule = Wishes::checked(&service.spec.labels).schedule;
+    if let Some(schedule) = &schedule {
+        let total = service.spec.mode.replicated_job.map(total);
+        let run = timed::run(&service, &now, total);
+        timed::apply(draft, &service, schedule, &run);
+        let begun = |service: &Arc<Service>| {
+            let status = service.job_status.as_ref();
+            status.is_some_and(|status| status.last_execution.is_some())
+        };
+        // If a run has just begun, the next round makes its tasks.
+        let same = draft
+            .service(&service.id)
+            .is_some_and(|again| begun(again) && iteration(again) == current);
+        if !same {
+            return;
+        }
+    }
     match service.spec.mode.replicated_job {
         Some(job) => replicated(draft, &service, job, &now),
         None => global(draft, &service, &now),
@@ -37,6 +54,7 @@ pub(crate) fn apply(draft: &mut Draft<'_>, service: &Service) {
 /// The first iteration is 0; a spec that tasks of this iteration were not made from begins the next.
 fn begin_iteration(draft: &mut Draft<'_>, service: &Service) {
     let (now, current) = (draft.now, iteration(service));
+    let is_timed = Wishes::checked(&service.spec.labels).schedule.is_some();
     let version = service.spec_version.unwrap_or_default();
     let next = match (&service.job_status, current) {
         (None, _) | (_, None) => 0,
@@ -53,7 +71,9 @@ fn begin_iteration(draft: &mut Draft<'_>, service: &Service) {
     draft.edit_service(&service.id, |service| {
         let status = JobStatus {
             job_iteration: Version { index: next },
-            last_execution: Some(now),
+            // One with a schedule waits for its time.
+            last_execution: Some(now).filter(|_| !is_timed),
+            schedule: service.job_status.take().and_then(|status| status.schedule),
         };
         service.job_status = Some(status);
     });
@@ -65,18 +85,23 @@ fn begin_iteration(draft: &mut Draft<'_>, service: &Service) {
     }
 }
 
-fn is_complete(slot: &Slot) -> bool {
+/// How many runs are wanted.
+fn total(job: ReplicatedJob) -> u64 {
+    job.total_completions.or(job.max_concurrent).unwrap_or(1)
+}
+
+pub(super) fn is_complete(slot: &Slot) -> bool {
     slot.0.iter().any(|task| task.status.state == TaskState::Complete)
 }
 
 /// True if a run of the place goes on or is on its way.
-fn is_active(slot: &Slot) -> bool {
+pub(super) fn is_active(slot: &Slot) -> bool {
     slot.wanted().any(|task| !task.status.state.is_final())
 }
 
 fn replicated(draft: &mut Draft<'_>, service: &Service, job: ReplicatedJob, slots: &Slots) {
     let at_once = job.max_concurrent.unwrap_or(1);
-    let total = job.total_completions.unwrap_or(at_once);
+    let total = total(job);
     let taken = |slot: &Slot| is_complete(slot) || slot.is_taken();
     let active = slots.values().filter(|slot| is_active(slot)).count() as u64;
     let missing = total.saturating_sub(slots.values().filter(|slot| taken(slot)).count() as u64);

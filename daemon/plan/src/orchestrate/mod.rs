@@ -5,6 +5,7 @@
 mod global;
 mod jobs;
 mod replicated;
+mod timed;
 
 use crate::Reason;
 use crate::draft::Draft;

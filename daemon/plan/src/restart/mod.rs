@@ -10,16 +10,18 @@ use crate::create::{Waits, create};
 use crate::draft::{Draft, Footing};
 use crate::slots::{self, Place, slots};
 use crate::time::after;
-use crate::{Cause, Reason, enforce};
+use crate::{Cause, Reason, enforce, moves};
 use jiff::SignedDuration;
-use model::{Availability, Service, Task, TaskState, Timestamp};
+use model::{Availability, Service, Task, TaskId, TaskState, Timestamp};
+use std::collections::BTreeSet;
 
 pub(crate) fn apply(draft: &mut Draft<'_>) {
+    let roomless = enforce::without_room(draft);
     for service in draft.services() {
         // Cheap in the usual case that nothing is amiss: a service's tasks are looked at once and not sorted.
         if !draft
             .tasks_of(&service.id)
-            .any(|task| cause(draft, task).is_some())
+            .any(|task| cause(draft, task, &roomless).is_some())
         {
             continue;
         }
@@ -27,12 +29,14 @@ pub(crate) fn apply(draft: &mut Draft<'_>) {
             // The newest first: a task that has a successor already needs no other.
             let mut has_successor = false;
             for task in slot.wanted().rev() {
-                let Some(cause) = cause(draft, task) else {
+                let Some(cause) = cause(draft, task, &roomless) else {
                     has_successor = true;
                     continue;
                 };
                 draft.want(&task.id, TaskState::Shutdown);
-                if has_successor {
+                note_run(draft, task);
+                // One that was to take another's place on a better board, and can't, is not missed.
+                if has_successor || moves::is_under_way(draft, task) {
                     continue;
                 }
                 has_successor = replace(draft, &service, &place, &slot, task, cause);
@@ -82,7 +86,7 @@ fn replace(
         replaces: Some(task.id.clone()),
         not_before,
         failures,
-        at_once: false,
+        ..Waits::default()
     };
     let by = create(draft, service, place, Some(slot), waits);
     draft.say(Reason::Replaced {
@@ -94,8 +98,15 @@ fn replace(
     true
 }
 
+/// Keeps when a task that ended had begun to run.
+fn note_run(draft: &mut Draft<'_>, task: &Task) {
+    if let Some(from) = ran_from(draft, task).filter(|_| task.status.state.is_final()) {
+        draft.edit_task(&task.id, |task| task.origin.ran_from = Some(from));
+    }
+}
+
 /// Why a wanted task can't go on; none if it can.
-fn cause(draft: &Draft<'_>, task: &Task) -> Option<Cause> {
+fn cause(draft: &Draft<'_>, task: &Task, roomless: &BTreeSet<TaskId>) -> Option<Cause> {
     if !task.is_wanted() {
         return None;
     }
@@ -112,7 +123,8 @@ fn cause(draft: &Draft<'_>, task: &Task) -> Option<Cause> {
         Footing::Gone => Some(Cause::NodeGone),
         Footing::Down => Some(Cause::NodeDown),
         Footing::Held if is_drained(draft, task) => Some(Cause::NodeDrained),
-        Footing::Held => enforce::is_misfit(draft, task).then_some(Cause::Misfit),
+        Footing::Held if enforce::is_misfit(draft, task) => Some(Cause::Misfit),
+        Footing::Held => roomless.contains(&task.id).then_some(Cause::NoRoom),
     }
 }
 

@@ -12,8 +12,8 @@ const DELAY: SignedDuration = SignedDuration::from_secs(5);
 const BACK_OFF: SignedDuration = SignedDuration::from_secs(5);
 /// … and where it ends. A policy's longer delay counts instead.
 const LONGEST_BACK_OFF: SignedDuration = SignedDuration::from_mins(5);
-/// A task that ran for longer than this before it failed is not in a crash loop.
-const LONG_RUN: SignedDuration = SignedDuration::from_mins(5);
+/// A task that ran for longer than this, and for longer than it had been waited with, is not in a crash loop.
+const LONG_RUN: SignedDuration = SignedDuration::from_mins(1);
 
 /// True if a task that came to an end, or lost its board, is to have a successor. `slot` are the tasks of its place.
 ///
@@ -60,9 +60,10 @@ pub(crate) fn is_failure(task: &Task) -> bool {
 /// Failures in a row once `task` has come to this end; `ran_from` is when it began to run, if it did.
 pub(crate) fn failures(task: &Task, ran_from: Option<Timestamp>, same_version: bool) -> u32 {
     let before = if same_version { task.origin.failures } else { 0 };
+    let long = LONG_RUN.max(delay(task.spec.restart_policy.as_ref(), before));
     match (is_failure(task), ran_from) {
         (false, _) => 0,
-        (true, Some(from)) if task.status.timestamp > after(from, LONG_RUN) => 1,
+        (true, Some(from)) if task.status.timestamp > after(from, long) => 1,
         (true, _) => before.saturating_add(1),
     }
 }
@@ -128,11 +129,22 @@ mod tests {
     #[test]
     fn a_long_run_and_a_new_version_begin_anew() {
         let mut task = (*ended(TaskState::Failed, 1000, &RestartPolicy::default())).clone();
-        task.origin.failures = 6;
+        task.origin.failures = 4;
         let at = |second| Some(Timestamp::from_second(second).unwrap());
-        assert_eq!(failures(&task, at(990), true), 7);
-        assert_eq!(failures(&task, None, true), 7);
-        assert_eq!(failures(&task, at(600), true), 1);
+        assert_eq!(failures(&task, at(990), true), 5);
+        assert_eq!(failures(&task, None, true), 5);
+        assert_eq!(
+            failures(&task, at(930), true),
+            1,
+            "longer than a minute and than 40 s"
+        );
+        task.origin.failures = 6;
+        assert_eq!(
+            failures(&task, at(930), true),
+            7,
+            "not longer than the 160 s that it was waited with"
+        );
+        assert_eq!(failures(&task, at(830), true), 1);
         assert_eq!(failures(&task, at(990), false), 1);
         task.status.state = TaskState::Complete;
         assert_eq!(failures(&task, at(990), true), 0);

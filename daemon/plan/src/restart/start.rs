@@ -1,10 +1,10 @@
 //! Replacements start once their time has come and their forerunner has stopped.
 
-use crate::Reason;
 use crate::create::goal;
 use crate::draft::Draft;
 use crate::slots::{self, Place};
 use crate::time::after;
+use crate::{Reason, moves};
 use jiff::SignedDuration;
 use model::{Task, TaskState, Timestamp};
 
@@ -18,7 +18,11 @@ pub(crate) fn apply(draft: &mut Draft<'_>) {
         .cloned()
         .collect();
     for task in held {
-        let patience = after(task.meta.created_at, STOP_PATIENCE);
+        // One that is to take another's place on a better board starts when `moves` has stopped that one.
+        if moves::is_under_way(draft, &task) {
+            continue;
+        }
+        let patience = after(waits_since(draft, &task), STOP_PATIENCE);
         let waits_for_stop = is_blocked(draft, &task);
         let ready_at = task.origin.not_before.unwrap_or(Timestamp::MIN);
         if ready_at > draft.now {
@@ -35,6 +39,15 @@ pub(crate) fn apply(draft: &mut Draft<'_>) {
             });
         }
     }
+}
+
+/// Since when a task waits for its forerunner to stop: since it was made, or since a move stopped that one.
+fn waits_since(draft: &Draft<'_>, task: &Task) -> Timestamp {
+    let forerunner = task.origin.replaces.as_ref().filter(|_| task.origin.moves);
+    let stopped = forerunner
+        .and_then(|id| draft.task(id))
+        .map(|old| old.meta.updated_at);
+    stopped.map_or(task.meta.created_at, |stopped| stopped.max(task.meta.created_at))
 }
 
 /// True if another task of the place is to stop and has not yet.

@@ -110,6 +110,34 @@ impl Board {
         }
     }
 
+    /// Counts a task out again, as if it were not there.
+    pub(crate) fn take_out(&mut self, task: &Task) {
+        if let Some(copies) = self.copies.get_mut(&task.service_id) {
+            copies.present = copies.present.saturating_sub(1);
+            copies.active = copies.active.saturating_sub(u64::from(task.is_wanted()));
+        }
+        self.active = self.active.saturating_sub(u64::from(task.is_wanted()));
+    }
+
+    /// Undoes [`Self::take_out`].
+    pub(crate) fn put_back(&mut self, task: &Task) {
+        let copies = self.copies.entry(task.service_id.clone()).or_default();
+        copies.present += 1;
+        copies.active += u64::from(task.is_wanted());
+        self.active += u64::from(task.is_wanted());
+    }
+
+    /// How full the board is, by what is reserved on it: up to a thousand for each of processor and memory.
+    pub(crate) fn fullness(&self) -> u64 {
+        let resources = &self.node.description.resources;
+        let share = |all: Option<i64>, left: i64| {
+            let all = i128::from(all.unwrap_or(0));
+            let used = all - i128::from(left);
+            u64::try_from((used * 1_000).checked_div(all).unwrap_or(0)).unwrap_or(0)
+        };
+        share(resources.nano_cpus, self.nano_cpus) + share(resources.memory_bytes, self.memory)
+    }
+
     /// The service's tasks that are wanted here.
     pub(crate) fn active_of(&self, service: &ServiceId) -> u64 {
         self.copies.get(service).map_or(0, |copies| copies.active)

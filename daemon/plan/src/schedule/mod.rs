@@ -4,20 +4,24 @@
 //! boards that no filter refuses. Tasks of global services already have their board, which must pass the same
 //! filters; they come first. A task without a board says why, and is tried again with every plan.
 
+mod better;
 mod board;
 mod filter;
+mod rank;
 mod request;
-mod spread;
 mod stock;
 
-use crate::Reason;
+pub(crate) use better::Better;
+pub(crate) use stock::Stock;
+
 use crate::draft::Draft;
 use crate::slots;
+use crate::{Reason, depends};
 use board::Boards;
 use filter::{Refusal, refusal};
-use model::{ServiceId, Task, TaskState, TaskStatus, Version};
+use model::{NodeId, ServiceId, Task, TaskState, TaskStatus, Version, Wishes};
+use rank::Ranking;
 use request::Request;
-use spread::Spread;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -41,10 +45,18 @@ pub(crate) fn apply(draft: &mut Draft<'_>) {
         return;
     }
     let mut boards = Boards::survey(draft);
-    for ((is_free, ..), mut tasks) in groups {
+    for ((is_free, service, _), mut tasks) in groups {
+        let service = draft.service(&service).cloned();
+        let wishes = service
+            .as_ref()
+            .map_or_else(Wishes::default, |service| Wishes::checked(&service.spec.labels));
+        if let Some(why) = service.and_then(|service| depends::waits_for(draft, &service.spec, &wishes)) {
+            tasks.iter().for_each(|task| refuse(draft, task, why.clone()));
+            continue;
+        }
         tasks.sort_by(|a, b| (a.meta.created_at, a.slot, &a.id).cmp(&(b.meta.created_at, b.slot, &b.id)));
         if is_free {
-            place_anywhere(draft, &mut boards, &tasks);
+            place_anywhere(draft, &mut boards, &tasks, &wishes);
         } else {
             tasks
                 .iter()
@@ -54,7 +66,7 @@ pub(crate) fn apply(draft: &mut Draft<'_>) {
 }
 
 /// Places tasks of one spec.
-fn place_anywhere(draft: &mut Draft<'_>, boards: &mut Boards, tasks: &[Arc<Task>]) {
+fn place_anywhere(draft: &mut Draft<'_>, boards: &mut Boards, tasks: &[Arc<Task>], wishes: &Wishes) {
     let Some(first) = tasks.first() else { return };
     let request = Request::of(first);
     let standing: Vec<Option<Refusal>> = boards
@@ -62,12 +74,13 @@ fn place_anywhere(draft: &mut Draft<'_>, boards: &mut Boards, tasks: &[Arc<Task>
         .iter()
         .map(|board| filter::standing(board, &request))
         .collect();
-    let mut spread = Spread::over(boards, first);
+    let mut ranking = Ranking::over(boards, first, wishes);
     let mut refused: Option<String> = None;
     for task in tasks {
         // What one of them did not find, the next won't: boards only get fuller.
         if refused.is_none() {
             let mut refusals = Vec::new();
+            let home = wishes.volume_affinity.then(|| home(draft, task)).flatten();
             let best = (0..boards.list.len())
                 .filter(|&at| match refusal(&boards.list[at], &request, standing[at]) {
                     Some(refusal) => {
@@ -76,9 +89,11 @@ fn place_anywhere(draft: &mut Draft<'_>, boards: &mut Boards, tasks: &[Arc<Task>
                     }
                     None => true,
                 })
-                .min_by_key(|&at| spread.rank(at, &boards.list[at]));
+                .min_by_key(|&at| {
+                    ranking.rank(at, &boards.list[at], &request, home.as_ref(), draft.chance())
+                });
             if let Some(at) = best {
-                spread.add(at);
+                ranking.add(at);
                 assign(
                     draft,
                     boards,
@@ -93,6 +108,15 @@ fn place_anywhere(draft: &mut Draft<'_>, boards: &mut Boards, tasks: &[Arc<Task>
         }
         refuse(draft, task, refused.clone().unwrap_or_default());
     }
+}
+
+/// The board that had the task's slot before it.
+fn home(draft: &Draft<'_>, task: &Task) -> Option<NodeId> {
+    draft
+        .tasks_of(&task.service_id)
+        .filter(|other| other.id != task.id && other.slot == task.slot && other.node_id.is_some())
+        .max_by_key(|other| (other.meta.created_at, &other.id))
+        .and_then(|other| other.node_id.clone())
 }
 
 /// Confirms the board that a task was made for.

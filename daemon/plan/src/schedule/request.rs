@@ -8,6 +8,8 @@ pub(crate) struct Request {
     pub(crate) service: model::ServiceId,
     /// None if one can't be read: then no board will do.
     pub(crate) constraints: Option<Vec<Constraint>>,
+    /// What boards are liked better for.
+    pub(crate) soft: Vec<Constraint>,
     pub(crate) platforms: Vec<Wanted>,
     pub(crate) wishes: Wishes,
     pub(crate) nano_cpus: i64,
@@ -39,9 +41,16 @@ impl Request {
         let things = reserved
             .and_then(|reserved| reserved.generic_resources.as_deref())
             .unwrap_or_default();
+        let constraints = enforce::constraints(placement);
+        let (soft, hard) = constraints
+            .clone()
+            .unwrap_or_default()
+            .into_iter()
+            .partition(Constraint::is_soft);
         Self {
             service: task.service_id.clone(),
-            constraints: enforce::constraints(placement),
+            constraints: constraints.map(|_| hard),
+            soft,
             wishes: Wishes::checked(&task.origin.service_labels),
             platforms: platforms.iter().map(Wanted::of).collect(),
             nano_cpus: reserved.and_then(|reserved| reserved.nano_cpus).unwrap_or(0),
@@ -91,7 +100,9 @@ impl Wanted {
             (Some(wanted), Some(had)) => wanted <= had,
             _ => true,
         };
-        same(&self.os, &os) && same(&self.architecture, &architecture) && new_enough
+        // A 64-bit ARM board of this family also runs what was built for its 32-bit elders.
+        let elder = self.architecture == "arm" && architecture == "arm64";
+        same(&self.os, &os) && (elder || same(&self.architecture, &architecture) && new_enough)
     }
 }
 
@@ -127,6 +138,12 @@ mod tests {
             (platform("arm", Some("v6")), platform("armv7l", None), true),
             (platform("arm", None), platform("armv6l", None), true),
             (platform("arm64", Some("v8")), platform("aarch64", None), true),
+            (platform("arm", Some("v6")), platform("armv6l", None), true),
+            (platform("arm", Some("v7")), platform("aarch64", None), true),
+            (platform("armv7", None), platform("armv6l", None), false),
+            (platform("armv7", None), platform("armv7l", None), true),
+            (platform("arm64", Some("v8")), platform("armv7l", None), false),
+            (platform("arm", Some("v7")), platform("x86_64", None), false),
             (platform("amd64", None), platform("aarch64", None), false),
             (platform("amd64", None), platform("x86_64", None), true),
             (Platform::default(), platform("armv6l", None), true),

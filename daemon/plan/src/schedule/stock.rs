@@ -35,6 +35,21 @@ impl Stock {
         stock
     }
 
+    /// True if all that a task was given is still there.
+    pub(crate) fn holds(&self, things: &[GenericResource]) -> bool {
+        things.iter().all(|thing| {
+            let named = thing.named_resource_spec.as_ref().is_none_or(|named| {
+                let left = self.kinds.get(&named.kind);
+                left.is_some_and(|left| left.named.contains(&named.value))
+            });
+            let counted = thing.discrete_resource_spec.as_ref().is_none_or(|counted| {
+                let left = self.kinds.get(&counted.kind);
+                left.is_some_and(|left| left.counted >= counted.value)
+            });
+            named && counted
+        })
+    }
+
     /// Takes out what a task was given.
     pub(crate) fn claim(&mut self, things: &[GenericResource]) {
         for thing in things {

@@ -20,7 +20,7 @@ pub(crate) fn is_dirty(draft: &Draft<'_>, service: &Service, task: &Task) -> boo
         had.log_driver = None;
     }
     let labels = &service.spec.labels;
-    if Wishes::checked(&task.origin.service_labels) != Wishes::checked(labels) {
+    if !Wishes::checked(&task.origin.service_labels).same_container(&Wishes::checked(labels)) {
         return true;
     }
     if had == *wanted {

@@ -5,8 +5,9 @@
 //!
 //! - begins when a slot is of the old spec (`updating`), or by hand as a rollback (`rollback_started`),
 //! - takes the next slots while fewer than `parallelism` are busy,
-//! - fails when more than `max_failure_ratio` of the slots failed: a task of the new spec ended while the update
-//!   went on, or did not run within [`START_LIMIT`]; then it stops (`paused`), goes on, or goes back,
+//! - fails when more than `max_failure_ratio` of the slots failed: a task of the new spec ended while it was watched,
+//!   or did not run within [`START_LIMIT`] or what the service says in its place; then it stops (`paused`), goes on,
+//!   or goes back, and says why,
 //! - ends when each slot has run the new spec for the monitored time (`completed`).
 //!
 //! Every update has its own spec version, also a rollback, so nothing of an earlier one is mistaken for it.
@@ -15,14 +16,14 @@ mod dirty;
 mod outcome;
 mod stage;
 
-use crate::Reason;
 use crate::create::{Waits, create, goal};
 use crate::draft::{Draft, takes_tasks};
 use crate::slots::{self, Place, Slot, slots};
 use crate::time::{after, nanos};
+use crate::{Reason, moves};
 use dirty::is_dirty;
 use jiff::SignedDuration;
-use model::{FailureAction, Service, TaskState, UpdateOrder, UpdateState};
+use model::{FailureAction, Service, TaskState, UpdateOrder, UpdateState, Wishes};
 use stage::Stage;
 
 /// How long a new task may take until it runs before it counts as failed. Swarm has no such limit, and its updates can
@@ -40,6 +41,14 @@ pub(crate) struct Settings {
     ratio: f64,
     action: FailureAction,
     order: UpdateOrder,
+    start_limit: SignedDuration,
+}
+
+/// How long a service's new task may take until it runs.
+pub(crate) fn start_limit(service: &Service) -> SignedDuration {
+    Wishes::checked(&service.spec.labels)
+        .start_limit
+        .unwrap_or(START_LIMIT)
 }
 
 /// A slot as the update sees it.
@@ -136,6 +145,8 @@ fn outlive(draft: &mut Draft<'_>, service: &Service, steps: &[Step], order: Upda
         let (old, new): (Vec<_>, Vec<_>) = step
             .slot
             .wanted()
+            // Of two that differ only in their board, `moves` decides which stays.
+            .filter(|task| !moves::is_under_way(draft, task))
             .partition(|task| is_dirty(draft, service, task));
         let Some(keeper) = new
             .iter()
@@ -214,6 +225,7 @@ impl Settings {
             ratio: config.max_failure_ratio.0,
             action: config.failure_action.unwrap_or_default(),
             order: config.order.unwrap_or_default(),
+            start_limit: start_limit(service),
         }
     }
 }

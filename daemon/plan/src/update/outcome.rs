@@ -3,7 +3,11 @@
 use super::{Settings, Stage, Step};
 use crate::Reason;
 use crate::draft::Draft;
-use model::{FailureAction, Service, TaskId, UpdateState, UpdateStatus, Version, failure_ratio};
+use crate::time::in_words;
+use model::{FailureAction, Service, TaskId, TaskState, UpdateState, UpdateStatus, Version, failure_ratio};
+
+/// How the message of an update that turned back by itself begins (Swarm's words).
+const ROLLED_BACK: &str = "update rolled back";
 
 /// True if an update goes on; one begins here if there is something to do.
 pub(super) fn is_going(draft: &mut Draft<'_>, service: &Service, steps: &[Step]) -> bool {
@@ -60,11 +64,14 @@ pub(super) fn judge(draft: &mut Draft<'_>, service: &Service, settings: &Setting
         .last()
         .filter(|_| failure_ratio(failed.len(), steps.len()).0 > settings.ratio)
     {
-        let words = format!("due to failure or early termination of task {task}");
+        let why = why(draft, settings, task)
+            .map(|why| format!(": {why}"))
+            .unwrap_or_default();
+        let words = format!("due to failure or early termination of task {task}{why}");
         match settings.action {
             FailureAction::Continue => {}
             FailureAction::Rollback if !back && service.previous_spec.is_some() => {
-                roll_back(draft, service, format!("update rolled back {words}"));
+                roll_back(draft, service, format!("{ROLLED_BACK} {words}"));
                 return true;
             }
             FailureAction::Pause | FailureAction::Rollback => {
@@ -97,6 +104,9 @@ pub(super) fn judge(draft: &mut Draft<'_>, service: &Service, settings: &Setting
         (UpdateState::Completed, "update")
     };
     let completed_at = Some(draft.now);
+    // Why it was rolled back is worth knowing afterwards too.
+    let why = Some(status.message.as_str()).filter(|message| back && message.starts_with(ROLLED_BACK));
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
     tell(
         draft,
         service,
@@ -105,9 +115,21 @@ pub(super) fn judge(draft: &mut Draft<'_>, service: &Service, settings: &Setting
             completed_at,
             ..status
         },
-        format!("{what} completed"),
+        format!("{what} completed{why}"),
     );
     true
+}
+
+/// What is known of a task that an update failed by.
+fn why(draft: &Draft<'_>, settings: &Settings, id: &TaskId) -> Option<String> {
+    let task = draft.task(id)?;
+    let (state, err) = (task.status.state, task.status.err.clone());
+    if state.is_final() {
+        return err.or_else(|| (state == TaskState::Complete).then(|| "it ended, though well".to_owned()));
+    }
+    let limit = in_words(settings.start_limit);
+    let err = err.map(|err| format!(": {err}")).unwrap_or_default();
+    Some(format!("it did not run within {limit} and is {state}{err}"))
 }
 
 /// Back to the spec before: a new version with old content, so that tasks which never left it are left alone.

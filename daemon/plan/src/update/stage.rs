@@ -5,8 +5,8 @@
 //!          └─────────┴────→ failed
 //! ```
 
+use super::Settings;
 use super::dirty::is_dirty;
-use super::{START_LIMIT, Settings};
 use crate::draft::Draft;
 use crate::restart::policy::is_failure;
 use crate::slots::Slot;
@@ -37,7 +37,7 @@ impl Stage {
             .iter()
             .filter(|task| task.origin.spec_version == version)
             .collect();
-        if let Some(failed) = failed(&new) {
+        if let Some(failed) = failed(&new, settings) {
             return Self::Failed(failed);
         }
         let Some(task) = slot.wanted().rev().find(|task| !is_dirty(draft, service, task)) else {
@@ -68,7 +68,7 @@ impl Stage {
             task.origin
                 .not_before
                 .map_or(task.meta.created_at, |at| at.max(task.meta.created_at)),
-            START_LIMIT,
+            settings.start_limit,
         );
         if due > draft.now {
             Self::Changing(due)
@@ -87,13 +87,20 @@ impl Stage {
     }
 }
 
-/// A task of the new version that ended by itself, or whose end its successor remembers.
-fn failed(new: &[&Arc<Task>]) -> Option<TaskId> {
+/// A task of the new version that ended by itself while it was watched, or whose end its successor remembers.
+fn failed(new: &[&Arc<Task>], settings: &Settings) -> Option<TaskId> {
     let ended = |task: &Task| is_failure(task) || task.status.state == TaskState::Complete;
+    let was_watched = |task: &Task| {
+        let from = task.origin.ran_from;
+        from.is_none_or(|from| after(from, settings.monitor) >= task.status.timestamp)
+    };
     new.iter().find_map(|task| {
         if ended(task) {
-            return Some(task.id.clone());
+            return was_watched(task).then(|| task.id.clone());
         }
-        (task.origin.failures > 0).then(|| task.origin.replaces.clone().unwrap_or_else(|| task.id.clone()))
+        let before = task.origin.replaces.as_ref();
+        // What its forerunner came to is seen there, unless that is forgotten already.
+        let is_known = before.is_some_and(|before| new.iter().any(|other| other.id == *before));
+        (task.origin.failures > 0 && !is_known).then(|| before.unwrap_or(&task.id).clone())
     })
 }

@@ -77,6 +77,14 @@ impl Target {
     /// How well it runs here: none if not at all, less is better.
     pub fn fits(&self, here: &Platform) -> Option<u32> {
         let (os, architecture) = here.normal();
+        if self.os == os && (self.architecture.as_str(), architecture.as_str()) == ("arm", "arm64") {
+            // A 64-bit board of this family runs what was built for its elders, if there is nothing better.
+            let variant = self
+                .variant
+                .as_deref()
+                .and_then(|text| text.strip_prefix('v')?.parse::<u32>().ok());
+            return Some(u32::MAX - variant.unwrap_or(0).min(8));
+        }
         if self.os != os || self.architecture != architecture {
             return None;
         }
@@ -137,6 +145,9 @@ mod tests {
         assert_eq!(chosen(here("armv6l", Some("v6"))).unwrap(), "6");
         assert_eq!(chosen(here("aarch64", None)).unwrap(), "8");
         assert_eq!(chosen(here("x86_64", None)).unwrap(), "x");
+        let mut old = index();
+        old.manifests.remove(2);
+        assert_eq!(old.choose(&here("aarch64", None)).unwrap().digest, "7");
         assert_eq!(chosen(here("riscv64", None)), None);
     }
 }

@@ -1,28 +1,51 @@
 //! Which of the boards that will do is the best.
 
 use super::board::{Board, Boards};
-use model::{Node, NodeId, ServiceId, Task, Version};
+use super::request::Request;
+use model::{Node, NodeId, ServiceId, Strategy, Task, Version, Wishes};
 use std::collections::BTreeMap;
 
-/// How a service's tasks are spread over boards and over what its preferences name.
+/// How the boards rank for tasks like one.
 ///
 /// Preferences nest: within the branch (a value of the first label) that has fewest of the service's tasks, the
 /// branch of the second label counts, and so on. Boards without the label are a branch of their own.
-pub(crate) struct Spread {
+pub(crate) struct Ranking {
     service: ServiceId,
     version: Version,
+    strategy: Strategy,
     /// Tasks of the service in each branch.
     counts: Vec<u64>,
     /// For each board its branch at each level.
     branches: Vec<Vec<usize>>,
 }
 
-/// Smaller is better: not failing, the emptiest branches, fewest of the service, fewest in all, then the id.
-pub(crate) type Rank = (bool, Vec<u64>, u64, u64, NodeId);
+/// How well a board would do; the smallest is the best.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    /// The spec keeps failing there.
+    failing: bool,
+    fit: Fit,
+    /// By the strategy.
+    order: (u64, u64),
+    node: NodeId,
+}
 
-impl Spread {
-    /// The spread of tasks like `task`.
-    pub(crate) fn over(boards: &Boards, task: &Task) -> Self {
+/// What moving to another board could make better.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Fit {
+    /// Soft constraints that it does not meet.
+    unmet: usize,
+    /// It is not where the slot was before, though that was wished.
+    away: bool,
+    /// The service's tasks in its branches.
+    branches: Vec<u64>,
+    /// The service's tasks on it, if they are to be spread.
+    copies: u64,
+}
+
+impl Ranking {
+    /// How the boards rank for tasks like `task`.
+    pub(crate) fn over(boards: &Boards, task: &Task, wishes: &Wishes) -> Self {
         let placement = task.spec.placement.as_ref();
         let preferences = placement
             .and_then(|placement| placement.preferences.as_deref())
@@ -52,25 +75,54 @@ impl Spread {
         Self {
             service: task.service_id.clone(),
             version: task.origin.spec_version,
+            strategy: wishes.strategy,
             counts,
             branches,
         }
     }
 
-    /// How well the board at `at` in the list would do.
-    pub(crate) fn rank(&self, at: usize, board: &Board) -> Rank {
-        let branches = self.branches[at]
+    /// What the board at `at` in the list is worth for a task whose slot was on `home` before.
+    pub(crate) fn fit(&self, at: usize, board: &Board, request: &Request, home: Option<&NodeId>) -> Fit {
+        let unmet = request
+            .soft
             .iter()
-            .map(|branch| self.counts[*branch])
-            .collect();
-        let failing = board.is_failing(&self.service, self.version);
-        (
-            failing,
-            branches,
-            board.active_of(&self.service),
-            board.active,
-            board.node.id.clone(),
-        )
+            .filter(|constraint| !constraint.holds(&board.node));
+        let branches = self.branches[at].iter().map(|branch| self.counts[*branch]);
+        Fit {
+            unmet: unmet.count(),
+            away: home.is_some_and(|home| *home != board.node.id),
+            branches: branches.collect(),
+            copies: match self.strategy {
+                Strategy::Spread => board.active_of(&self.service),
+                Strategy::Binpack | Strategy::Random => 0,
+            },
+        }
+    }
+
+    /// How well the board at `at` in the list would do; `chance` decides where that is the strategy.
+    pub(crate) fn rank(
+        &self,
+        at: usize,
+        board: &Board,
+        request: &Request,
+        home: Option<&NodeId>,
+        chance: u64,
+    ) -> Rank {
+        Rank {
+            failing: self.is_failing(board),
+            fit: self.fit(at, board, request, home),
+            order: match self.strategy {
+                Strategy::Spread => (board.active, 0),
+                Strategy::Binpack => (u64::MAX - board.fullness(), u64::MAX - board.active),
+                Strategy::Random => (chance, 0),
+            },
+            node: board.node.id.clone(),
+        }
+    }
+
+    /// True if the spec keeps failing on the board.
+    pub(crate) fn is_failing(&self, board: &Board) -> bool {
+        board.is_failing(&self.service, self.version)
     }
 
     /// Counts a task in on the board at `at`.

@@ -1,0 +1,150 @@
+//! What holds at any moment, whatever happens.
+
+use super::World;
+use model::*;
+use std::collections::BTreeMap;
+
+/// Stops the test where a law is broken.
+pub fn hold(world: &World) {
+    for service in world.view.services() {
+        one_a_slot(world, service);
+        most_on_a_board(world, service);
+        few_at_once(world, service);
+    }
+}
+
+fn order(service: &Service) -> UpdateOrder {
+    let config = service.spec.update_config.as_ref();
+    let back = service.spec.rollback_config.as_ref();
+    let first = [config, back]
+        .into_iter()
+        .flatten()
+        .any(|config| config.order == Some(UpdateOrder::StartFirst));
+    if first {
+        UpdateOrder::StartFirst
+    } else {
+        UpdateOrder::StopFirst
+    }
+}
+
+/// Never two running tasks in one slot on boards that are up, unless the new one goes first. What comes back from a cut
+/// runs on until its board hears that it is replaced.
+fn one_a_slot(world: &World, service: &Service) {
+    let mut slots: BTreeMap<(Option<u64>, Option<NodeId>), Vec<TaskId>> = BTreeMap::new();
+    for task in world.view.tasks_of_service(&service.id) {
+        let here = task.node_id.as_ref().is_some_and(|node| world.is_up(node));
+        let runs = world.seen(task).state == TaskState::Running;
+        if here && runs && !world.stale.contains(&task.id) {
+            let board = task.node_id.clone().filter(|_| task.slot.is_none());
+            slots.entry((task.slot, board)).or_default().push(task.id.clone());
+        }
+    }
+    let most = if order(service) == UpdateOrder::StartFirst {
+        2
+    } else {
+        1
+    };
+    for (slot, tasks) in slots {
+        assert!(
+            tasks.len() <= most,
+            "{} {slot:?} has {tasks:?} at {}",
+            service.spec.name,
+            world.now
+        );
+    }
+}
+
+/// Never more on a board than the service allows.
+fn most_on_a_board(world: &World, service: &Service) {
+    let placement = service.spec.task_template.placement.as_ref();
+    let most = placement
+        .and_then(|placement| placement.max_replicas)
+        .unwrap_or(0);
+    if most == 0 {
+        return;
+    }
+    let mut boards: BTreeMap<&NodeId, u64> = BTreeMap::new();
+    for task in world.view.tasks_of_service(&service.id) {
+        let state = world.seen(task).state;
+        let there = state >= TaskState::Assigned && !state.is_final() && !world.stale.contains(&task.id);
+        // What was there before the limit came stays until it is replaced.
+        let same = task.origin.spec_version == service.spec_version.unwrap_or_default();
+        if let Some(node) = task
+            .node_id
+            .as_ref()
+            .filter(|node| there && same && world.is_up(node))
+        {
+            *boards.entry(node).or_default() += 1;
+        }
+    }
+    for (board, count) in boards {
+        assert!(
+            count <= most,
+            "{} has {count} tasks on {board} at {}",
+            service.spec.name,
+            world.now
+        );
+    }
+}
+
+/// Never more slots in change than an update may take at once.
+fn few_at_once(world: &World, service: &Service) {
+    let config = service.spec.update_config.clone().unwrap_or_default();
+    let back = service.spec.rollback_config.clone().unwrap_or(UpdateConfig {
+        parallelism: 1,
+        ..UpdateConfig::default()
+    });
+    let most = config.parallelism.max(back.parallelism);
+    if config.parallelism == 0 || back.parallelism == 0 {
+        return;
+    }
+    let changing = world.view.tasks_of_service(&service.id).filter(|task| {
+        world.updated.contains(&task.id)
+            && task.is_wanted()
+            && task.origin.spec_version == service.spec_version.unwrap_or_default()
+            && world.seen(task).state < TaskState::Running
+    });
+    let count = changing.count() as u64;
+    assert!(
+        count <= most,
+        "{} changes {count} slots at {}",
+        service.spec.name,
+        world.now
+    );
+}
+
+/// What is wrong with a service once nothing has happened for a long time.
+pub fn unrest(world: &World, service: &Service) -> Option<String> {
+    let tasks = world.tasks(&service.id);
+    let running: Vec<_> = tasks
+        .iter()
+        .filter(|task| {
+            task.desired_state == TaskState::Running && world.seen(task).state == TaskState::Running
+        })
+        .collect();
+    let wanted = match service.spec.replicas() {
+        Some(replicas) => replicas,
+        None if service.spec.mode.global.is_some() => world.view.nodes().count() as u64,
+        None => return None,
+    };
+    let state = service.update_status.as_ref().map(|status| status.state);
+    if running.len() as u64 != wanted {
+        let states: Vec<_> = tasks
+            .iter()
+            .map(|task| (task.slot, task.status.state, task.status.err.clone()))
+            .collect();
+        return Some(format!(
+            "{} of {wanted} run, {state:?}: {states:?}",
+            running.len()
+        ));
+    }
+    if matches!(state, Some(UpdateState::Updating | UpdateState::RollbackStarted)) {
+        return Some(format!("its update goes on: {state:?}"));
+    }
+    let is_paused = matches!(state, Some(UpdateState::Paused | UpdateState::RollbackPaused));
+    let is_right = |task: &&Task| task.spec.container_spec == service.spec.task_template.container_spec;
+    if !is_paused && !running.iter().copied().all(|task| is_right(&task)) {
+        return Some("a task is of another spec".to_owned());
+    }
+    None
+}
