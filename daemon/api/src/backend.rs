@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use model::{
-    Availability, Cluster, ClusterSpec, Config, ConfigSpec, Node, NodeDescription, NodeId, NodeSpec,
-    Platform, Secret, SecretSpec, Service, ServiceId, ServiceSpec, Task, TaskId, Timestamp, Version,
+    Availability, Cluster, ClusterSpec, Config, ConfigSpec, Network, NetworkId, NetworkSpec, Node,
+    NodeDescription, NodeId, NodeSpec, Platform, Secret, SecretSpec, Service, ServiceId, ServiceSpec, Task,
+    TaskId, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -239,6 +240,12 @@ pub trait Backend: Send + Sync + 'static {
     async fn remove_service(&self, id: &ServiceId) -> Result<(), Error>;
     /// All tasks with their newest statuses, of one service or of all.
     async fn tasks(&self, service: Option<&ServiceId>) -> Result<Vec<Task>, Error>;
+    /// All overlay networks.
+    async fn networks(&self) -> Result<Vec<Network>, Error>;
+    /// Makes an overlay network; its id.
+    async fn create_network(&self, spec: NetworkSpec) -> Result<NetworkId, Error>;
+    /// Removes a network that no service is in.
+    async fn remove_network(&self, id: &NetworkId) -> Result<(), Error>;
     /// All secrets, without their payloads.
     async fn secrets(&self) -> Result<Vec<Secret>, Error>;
     /// Keeps a secret; its id.

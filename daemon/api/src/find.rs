@@ -1,7 +1,7 @@
 //! Finds an object by what a person typed: its id, its name, or the beginning of its id.
 
 use crate::Error;
-use model::{Config, Node, Secret, Service, Task};
+use model::{Config, Network, Node, Secret, Service, Task};
 
 /// An object that can be found.
 pub(crate) trait Named {
@@ -43,6 +43,16 @@ impl Named for Secret {
 
 impl Named for Config {
     const KIND: &'static str = "config";
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+    fn name(&self) -> String {
+        self.spec.name.clone()
+    }
+}
+
+impl Named for Network {
+    const KIND: &'static str = "network";
     fn id(&self) -> &str {
         self.id.as_str()
     }

@@ -99,14 +99,8 @@ fn cluster() -> Router<Front> {
         .route("/tasks", get(tasks::list))
         .route("/tasks/{id}", get(tasks::inspect))
         .route("/tasks/{id}/logs", get(logs::of_task))
-        .route("/networks", get(networks::list))
-        .route("/networks/{id}", get(networks::inspect))
-        .route("/networks/{id}", delete(networks::not_built))
-        .route("/networks/{id}/connect", post(networks::not_built))
-        .route("/networks/{id}/disconnect", post(networks::not_built))
-        .route("/networks/create", post(networks::not_built))
-        .route("/networks/prune", post(networks::not_built))
         .route("/events", get(events::follow))
+        .merge(networks::routes())
         .merge(deposits::routes())
 }
 

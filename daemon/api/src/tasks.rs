@@ -83,7 +83,7 @@ impl World<'_> {
             && filters.any("desired-state", wanted)
             && filters.any("_up-to-date", |flag| matches!(flag, "true" | "1") == up_to_date)
             && filters.any("runtime", |runtime| runtime == "container")
-            && filters.labels("label", &task.labels)
+            && filters.labels("label", &task.origin.service_labels)
     }
 }
 

@@ -36,6 +36,24 @@ fn node() -> Node {
     node
 }
 
+fn overlay() -> Network {
+    let config = IpamConfig {
+        subnet: Some("10.0.1.0/24".into()),
+        gateway: Some("10.0.1.1".into()),
+        range: None,
+    };
+    let mut network = Network {
+        id: "o1234".into(),
+        ipam_options: Some(IpamOptions {
+            configs: Some(vec![config]),
+            ..IpamOptions::default()
+        }),
+        ..Network::default()
+    };
+    network.spec.name = "onet".into();
+    network
+}
+
 fn one_task() -> Task {
     let mut task = Task {
         id: "t1234".into(),
@@ -133,6 +151,15 @@ impl Backend for World {
     }
     async fn tasks(&self, _: Option<&ServiceId>) -> Result<Vec<Task>, Error> {
         Ok(vec![one_task()])
+    }
+    async fn networks(&self) -> Result<Vec<Network>, Error> {
+        Ok(vec![overlay()])
+    }
+    async fn create_network(&self, _: NetworkSpec) -> Result<NetworkId, Error> {
+        Ok("o5678".into())
+    }
+    async fn remove_network(&self, _: &NetworkId) -> Result<(), Error> {
+        Ok(())
     }
     async fn secrets(&self) -> Result<Vec<Secret>, Error> {
         Ok(vec![Secret::default()])
@@ -240,7 +267,56 @@ async fn errors_have_dockers_code_and_form() {
         ),
         ("POST", "/swarm/leave", "", 503, "a manager"),
         ("GET", "/containers/json", "", 501, "docker service"),
-        ("POST", "/networks/create", "{}", 501, "not built yet"),
+        (
+            "POST",
+            "/networks/create",
+            "{\"Name\":\"n\",\"Driver\":\"bridge\"}",
+            501,
+            "-d overlay n",
+        ),
+        (
+            "POST",
+            "/networks/create",
+            "{\"Name\":\"host\",\"Driver\":\"overlay\"}",
+            403,
+            "not permitted on predefined host network",
+        ),
+        (
+            "POST",
+            "/networks/create",
+            "{\"Name\":\"onet\",\"Driver\":\"overlay\"}",
+            409,
+            "network with name onet already exists",
+        ),
+        (
+            "POST",
+            "/networks/create",
+            "{\"Name\":\"n\",\"Driver\":\"overlay\",\"IPAM\":{\"Config\":[{\"AuxiliaryAddresses\":{\"a\":\"10.0.0.9\"}}]}}",
+            501,
+            "auxiliary addresses",
+        ),
+        (
+            "DELETE",
+            "/networks/bridge",
+            "",
+            403,
+            "pre-defined network and cannot be removed",
+        ),
+        ("POST", "/networks/onet/connect", "{}", 501, "--network-add"),
+        (
+            "POST",
+            "/networks/prune?filters=%7B%22until%22%3A%5B%22soon%22%5D%7D",
+            "",
+            400,
+            "until=soon",
+        ),
+        (
+            "GET",
+            "/networks/onet?scope=local",
+            "",
+            404,
+            "network onet not found",
+        ),
         ("GET", "/networks/x", "", 404, "network x not found"),
         ("GET", "/tasks?filters=x", "", 400, "invalid filters"),
     ] {
@@ -278,7 +354,11 @@ async fn lists_are_filtered_and_counted() {
             0,
         ),
         ("/nodes?filters=%7B%22role%22%3A%5B%22worker%22%5D%7D", 0),
-        ("/networks", 3),
+        ("/networks", 4),
+        ("/networks?filters=%7B%22scope%22%3A%5B%22swarm%22%5D%7D", 1),
+        ("/networks?filters=%7B%22dangling%22%3A%5B%22true%22%5D%7D", 1),
+        ("/networks?filters=%7B%22type%22%3A%5B%22builtin%22%5D%7D", 3),
+        ("/networks?filters=%7B%22label%22%3A%5B%22a%22%5D%7D", 0),
     ] {
         let (status, text) = ask("GET", path, "").await;
         assert_eq!((status, count(text)), (200, expected), "{path}");
@@ -288,6 +368,34 @@ async fn lists_are_filtered_and_counted() {
         text.contains("\"ServiceStatus\":{\"RunningTasks\":1,\"DesiredTasks\":2"),
         "{text}"
     );
+}
+
+/// As recorded from Docker's engine (with `EnableIPv4`, which newer ones add).
+#[tokio::test]
+async fn a_network_is_shown_as_docker_shows_it() {
+    for id in ["onet", "o1234", "o12"] {
+        let (status, text) = ask("GET", &format!("/v1.41/networks/{id}?scope=swarm"), "").await;
+        let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let expected = serde_json::json!({
+            "Name": "onet", "Id": "o1234", "Created": "1970-01-01T00:00:00Z", "Scope": "swarm", "Driver": "overlay",
+            "EnableIPv4": true, "EnableIPv6": false,
+            "IPAM": {"Driver": "default", "Options": null, "Config": [{"Subnet": "10.0.1.0/24", "Gateway": "10.0.1.1"}]},
+            "Internal": false, "Attachable": false, "Ingress": false, "ConfigFrom": {"Network": ""},
+            "ConfigOnly": false, "Containers": null, "Options": null, "Labels": null,
+        });
+        assert_eq!((status, shown), (200, expected));
+    }
+    let (_, text) = ask("GET", "/networks/onet?verbose=true", "").await;
+    assert!(text.contains("\"Services\":{}"), "{text}");
+    let body = "{\"Name\":\"two\",\"Driver\":\"overlay\",\"CheckDuplicate\":true}";
+    let (status, text) = ask("POST", "/networks/create", body).await;
+    assert_eq!(
+        (status, text.as_str()),
+        (201, "{\"Id\":\"o5678\",\"Warning\":\"\"}")
+    );
+    assert_eq!(ask("DELETE", "/networks/o12", "").await, (204, String::new()));
+    let (_, text) = ask("POST", "/networks/prune", "").await;
+    assert_eq!(text, "{\"NetworksDeleted\":[\"onet\"]}");
 }
 
 #[tokio::test]

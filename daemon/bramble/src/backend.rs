@@ -7,11 +7,11 @@ use api::{Error, Place};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt as _;
-use manager::control::{cluster, services::Wanted};
+use manager::control::{cluster, networks, services::Wanted};
 use manager::{LogRequest, Manager, Refusal};
 use model::{
-    Cluster, ClusterSpec, Config, ConfigSpec, Node as Member, NodeId, NodeSpec, Secret, SecretSpec, Service,
-    ServiceId, ServiceSpec, Task, Version,
+    Cluster, ClusterSpec, Config, ConfigSpec, Network, NetworkId, NetworkSpec, Node as Member, NodeId,
+    NodeSpec, Secret, SecretSpec, Service, ServiceId, ServiceSpec, Task, Version,
 };
 use runtime::Runtime;
 use std::net::{IpAddr, SocketAddr};
@@ -138,10 +138,12 @@ impl api::Backend for Backend {
         }
         cluster::validate(&spec).map_err(refused)?;
         cluster::not_built(&ClusterSpec::default(), &spec).map_err(refused)?;
+        let pools = request.default_addr_pool.unwrap_or_default();
+        networks::pools(&pools, request.subnet_size).map_err(refused)?;
         let init = Init {
             advertise: advertised(&request.advertise_addr, self.node.listen.port())?,
             spec,
-            pools: request.default_addr_pool.unwrap_or_default(),
+            pools,
             subnet_size: request.subnet_size,
             data_path_port: request.data_path_port,
             availability: request.availability,
@@ -309,6 +311,23 @@ impl api::Backend for Backend {
                 .collect(),
             None => merged.view.tasks().map(|task| merged.task(task)).collect(),
         })
+    }
+
+    async fn networks(&self) -> Result<Vec<Network>, Error> {
+        let merged = self.manager()?.merged().await.map_err(refused)?;
+        Ok(merged
+            .view
+            .networks()
+            .map(|network| (**network).clone())
+            .collect())
+    }
+
+    async fn create_network(&self, spec: NetworkSpec) -> Result<NetworkId, Error> {
+        self.manager()?.create_network(spec).await.map_err(refused)
+    }
+
+    async fn remove_network(&self, id: &NetworkId) -> Result<(), Error> {
+        self.manager()?.remove_network(id).await.map_err(refused)
     }
 
     async fn secrets(&self) -> Result<Vec<Secret>, Error> {

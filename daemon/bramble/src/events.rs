@@ -51,7 +51,14 @@ fn seen(view: &View) -> Seen {
             (node.meta.version.index, node.description.hostname.clone()),
         )
     });
-    services.chain(nodes).collect()
+    // Of a network, what boards and tasks are given in it is not news.
+    let networks = view.networks().map(|network| {
+        (
+            ("network", network.id.to_string()),
+            (0, network.spec.name.clone()),
+        )
+    });
+    services.chain(nodes).chain(networks).collect()
 }
 
 fn differences(before: &View, after: &View, at: Timestamp) -> Vec<Event> {

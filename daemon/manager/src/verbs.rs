@@ -2,16 +2,18 @@
 
 use crate::Manager;
 use crate::control::deposits::{self, Deposit};
-use crate::control::{Refusal, cluster, nodes, services};
+use crate::control::{Refusal, cluster, networks, nodes, services};
 use model::{
-    Cluster, ClusterSpec, Node, NodeId, NodeRole, NodeSpec, NodeState, Reachability, ServiceId, ServiceSpec,
-    Task, Timestamp, Version,
+    Cluster, ClusterSpec, NetworkId, NetworkSpec, Node, NodeId, NodeRole, NodeSpec, NodeState, Reachability,
+    ServiceId, ServiceSpec, Task, Timestamp, Version,
 };
 use state::{Transaction, View};
 use store::{CommitError, Unavailable};
 
 /// How often a verb is tried again when the store changed under it.
 const ATTEMPTS: usize = 16;
+/// How long a new network's maker waits until it has its subnet.
+const ALLOCATED_SOON: std::time::Duration = std::time::Duration::from_secs(2);
 
 impl From<CommitError> for Refusal {
     fn from(error: CommitError) -> Self {
@@ -157,6 +159,33 @@ impl Manager {
     /// [`Refusal`]
     pub async fn remove_service(&self, id: &ServiceId) -> Result<(), Refusal> {
         self.change(|view| Ok((services::remove(view, id)?, ()))).await
+    }
+
+    /// Makes a network; its id, once it has its subnet (or a moment later: then its tasks say what it lacks).
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn create_network(&self, spec: NetworkSpec) -> Result<NetworkId, Refusal> {
+        let now = self.now();
+        let made = self
+            .change(|view| networks::create(view, spec.clone(), now, &mut rand::rng()))
+            .await?;
+        let mut views = self.inner.store.watch();
+        let given = views.wait_for(|view| {
+            view.network(&made)
+                .is_none_or(|network| network.subnet().is_some())
+        });
+        // The plan is quick; should it not be, the network is there all the same.
+        let _ = tokio::time::timeout(ALLOCATED_SOON, given).await;
+        Ok(made)
+    }
+
+    /// Removes a network that no service is in.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn remove_network(&self, id: &NetworkId) -> Result<(), Refusal> {
+        self.change(|view| Ok((networks::remove(view, id)?, ()))).await
     }
 
     /// Keeps a secret or config; its id.

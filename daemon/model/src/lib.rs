@@ -16,6 +16,7 @@
 //! | `Task::desired_state`, `Task::node_id`, existence of tasks | the leader's plan |
 //! | `Task::status` | the agent of the task's node (up to `assigned`: the plan) |
 //! | `Service::update_status`, `Service::endpoint` | the leader's plan |
+//! | `Network::driver_state`, `Network::ipam_options`, `Task::networks_attachments`, `Node::places` | the leader's plan |
 //! | `Node::status`, `Node::description` | the leader, from the node's session |
 //! | `Node::membership`, `Cluster::keys` | the leader's membership shell |
 //!
@@ -36,6 +37,7 @@ pub mod ratio;
 pub mod schedule;
 pub mod secret;
 pub mod service;
+pub mod subnet;
 pub mod task;
 pub mod wishes;
 
@@ -54,6 +56,7 @@ pub use ratio::Ratio;
 pub use schedule::{Schedule, ScheduleError};
 pub use secret::*;
 pub use service::*;
+pub use subnet::{BOARD_SUBNET, Subnet, SubnetError};
 pub use task::*;
 pub use wishes::{Device, Strategy, WishError, Wishes};
 

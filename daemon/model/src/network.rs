@@ -1,8 +1,18 @@
 //! Networks, in the shapes that the store and tasks' attachments use.
 
-use crate::{Labels, Meta, NetworkId};
+use crate::{Labels, Meta, NetworkId, Subnet};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
+use std::net::Ipv4Addr;
+
+/// The option in which Swarm keeps an overlay's VXLAN number.
+pub const VXLAN_OPTION: &str = "com.docker.network.driver.overlay.vxlanid_list";
+
+/// The option by which a user chooses the largest packet, in bytes.
+pub const MTU_OPTION: &str = "com.docker.network.driver.mtu";
+
+/// Networks that every board has for itself; services name them like those of the cluster.
+pub const PREDEFINED: [&str; 3] = ["bridge", "host", "none"];
 
 /// A network of the cluster.
 #[skip_serializing_none]
@@ -22,6 +32,43 @@ pub struct Network {
     /// What the allocator chose for its addresses.
     #[serde(rename = "IPAMOptions")]
     pub ipam_options: Option<IpamOptions>,
+    /// The address after the one that was given last: what is given back rests until all others had their turn.
+    #[serde(rename = "BrambleNext")]
+    pub next: Option<Ipv4Addr>,
+}
+
+impl Network {
+    /// Its VXLAN number, once it was given one.
+    pub fn vni(&self) -> Option<u32> {
+        let options = self.driver_state.as_ref()?.options.as_ref()?;
+        options.get(VXLAN_OPTION)?.parse().ok()
+    }
+
+    /// Its subnet, once it was given one.
+    pub fn subnet(&self) -> Option<Subnet> {
+        self.given()?.subnet.as_ref()?.parse().ok()
+    }
+
+    /// The addresses and the gateway that it was given.
+    pub fn given(&self) -> Option<&IpamConfig> {
+        self.ipam_options.as_ref()?.configs.as_ref()?.first()
+    }
+
+    /// The addresses that its user asked for.
+    pub fn asked(&self) -> Option<&IpamConfig> {
+        self.spec.ipam_options.as_ref()?.configs.as_ref()?.first()
+    }
+
+    /// True of the one that carries the routing mesh.
+    pub fn is_ingress(&self) -> bool {
+        self.spec.ingress == Some(true)
+    }
+
+    /// An option that its user gave.
+    pub fn option(&self, key: &str) -> Option<&str> {
+        let driver = self.spec.driver_configuration.as_ref()?;
+        driver.options.as_ref()?.get(key).map(String::as_str)
+    }
 }
 
 /// What the user wants of a network.
@@ -97,6 +144,14 @@ pub struct NetworkAttachment {
     pub addresses: Option<Vec<String>>,
 }
 
+impl NetworkAttachment {
+    /// The task's address.
+    pub fn address(&self) -> Option<Ipv4Addr> {
+        let first = self.addresses.as_ref()?.first()?;
+        first.split_once('/')?.0.parse().ok()
+    }
+}
+
 /// A wish to be in a network.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,4 +163,16 @@ pub struct NetworkAttachmentConfig {
     pub aliases: Option<Vec<String>>,
     /// Options of the driver.
     pub driver_opts: Option<Labels>,
+}
+
+impl NetworkAttachmentConfig {
+    /// The network's id or name; empty if none is named.
+    pub fn target(&self) -> &str {
+        self.target.as_deref().unwrap_or_default()
+    }
+
+    /// True if it is a network that each board has for itself.
+    pub fn is_local(&self) -> bool {
+        PREDEFINED.contains(&self.target())
+    }
 }

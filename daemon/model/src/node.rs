@@ -1,9 +1,10 @@
 //! Boards: what the user wants of one, what it says of itself, what the managers see of it.
 
-use crate::{Labels, Meta, NodeId};
+use crate::{Labels, Meta, NetworkId, NodeId};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 
 /// A board in the cluster.
 #[skip_serializing_none]
@@ -27,6 +28,9 @@ pub struct Node {
     /// What Bramble keeps beside Docker's fields.
     #[serde(rename = "BrambleMembership")]
     pub membership: Membership,
+    /// Its own address in each network that its tasks are in, and in the routing mesh's.
+    #[serde(rename = "BrambleNetworks", skip_serializing_if = "BTreeMap::is_empty")]
+    pub places: BTreeMap<NetworkId, Ipv4Addr>,
 }
 
 /// What the user wants of a board.

@@ -175,6 +175,22 @@ impl ServiceSpec {
         self.name == name || within() == Some(name)
     }
 
+    /// The networks of its tasks: those in the template, or where old clients write them.
+    pub fn networks(&self) -> &[NetworkAttachmentConfig] {
+        let in_template = self.task_template.networks.as_deref().unwrap_or_default();
+        if in_template.is_empty() {
+            self.networks.as_deref().unwrap_or_default()
+        } else {
+            in_template
+        }
+    }
+
+    /// How it is reached.
+    pub fn endpoint_mode(&self) -> EndpointMode {
+        let endpoint = self.endpoint_spec.as_ref();
+        endpoint.and_then(|endpoint| endpoint.mode).unwrap_or_default()
+    }
+
     /// Wanted number of replicas; none for other modes.
     pub fn replicas(&self) -> Option<u64> {
         self.mode.replicated.map(|mode| mode.replicas.unwrap_or(1))
@@ -369,6 +385,18 @@ pub struct PortConfig {
     pub published_port: Option<u16>,
     /// By the mesh or on the task's board; the mesh if absent.
     pub publish_mode: Option<PublishMode>,
+}
+
+impl PortConfig {
+    /// True if every board listens at it.
+    pub fn is_of_mesh(&self) -> bool {
+        self.publish_mode.unwrap_or_default() == PublishMode::Ingress
+    }
+
+    /// Its number on the boards, if it has one yet.
+    pub fn published(&self) -> Option<u16> {
+        self.published_port.filter(|number| *number != 0)
+    }
 }
 
 /// A port's protocol.

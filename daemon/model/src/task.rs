@@ -62,6 +62,14 @@ impl Task {
             || (self.is_job() && self.desired_state == TaskState::Complete)
     }
 
+    /// Its addresses in overlay networks, as long as they are its own: until nothing of it runs any more.
+    pub fn held(&self) -> &[NetworkAttachment] {
+        if self.status.state.is_final() {
+            return &[];
+        }
+        self.networks_attachments.as_deref().unwrap_or_default()
+    }
+
     /// True if its work ends by itself.
     pub fn is_job(&self) -> bool {
         self.job_iteration.is_some()

@@ -26,6 +26,10 @@ pub(crate) struct Waits {
 /// What a service's tasks are to be now: its template with the cluster's defaults.
 pub(crate) fn template(draft: &Draft<'_>, service: &Service) -> TaskSpec {
     let mut spec = service.spec.task_template.clone();
+    let networks = service.spec.networks();
+    if spec.networks.as_deref().unwrap_or_default() != networks {
+        spec.networks = Some(networks.to_vec());
+    }
     if spec.log_driver.is_none() {
         spec.log_driver = draft
             .cluster()

@@ -6,12 +6,13 @@
 use crate::reports::newer;
 use crate::{Plan, Reason, Reports};
 use model::{
-    Availability, Cluster, Node, NodeId, NodeRole, NodeState, Service, ServiceId, Task, TaskId, TaskState,
-    TaskStatus, Timestamp,
+    Availability, Cluster, Network, NetworkId, Node, NodeId, NodeRole, NodeState, Service, ServiceId, Task,
+    TaskId, TaskState, TaskStatus, Timestamp,
 };
 use rand::Rng;
 use state::{Transaction, View};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// At most so many new tasks in one plan, so that no transaction grows without end; the next plan goes on.
@@ -25,9 +26,9 @@ pub(crate) struct Draft<'a> {
     rng: &'a mut dyn Rng,
     nodes: BTreeMap<NodeId, Arc<Node>>,
     services: BTreeMap<ServiceId, Arc<Service>>,
+    networks: BTreeMap<NetworkId, Arc<Network>>,
     tasks: BTreeMap<TaskId, Arc<Task>>,
     by_service: BTreeMap<ServiceId, BTreeSet<TaskId>>,
-    roles: BTreeMap<NodeId, NodeRole>,
     new_tasks: usize,
     edits: u64,
     wake_at: Option<Timestamp>,
@@ -63,9 +64,12 @@ impl<'a> Draft<'a> {
                 .services()
                 .map(|service| (service.id.clone(), service.clone()))
                 .collect(),
+            networks: view
+                .networks()
+                .map(|network| (network.id.clone(), network.clone()))
+                .collect(),
             tasks: BTreeMap::new(),
             by_service: BTreeMap::new(),
-            roles: BTreeMap::new(),
             new_tasks: 0,
             edits: 0,
             wake_at: None,
@@ -126,6 +130,14 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn service(&self, id: &ServiceId) -> Option<&Arc<Service>> {
         self.services.get(id)
+    }
+
+    pub(crate) fn networks(&self) -> impl Iterator<Item = &Arc<Network>> {
+        self.networks.values()
+    }
+
+    pub(crate) fn network(&self, id: &NetworkId) -> Option<&Arc<Network>> {
+        self.networks.get(id)
     }
 
     pub(crate) fn tasks(&self) -> impl Iterator<Item = &Arc<Task>> {
@@ -248,13 +260,41 @@ impl<'a> Draft<'a> {
             return;
         };
         Arc::make_mut(node).spec.role = role;
-        self.roles.insert(id.clone(), role);
         self.edits += 1;
     }
 
     /// A number that nobody can guess.
     pub(crate) fn chance(&mut self) -> u64 {
         self.rng.next_u64()
+    }
+
+    /// Gives a node other addresses in networks.
+    pub(crate) fn set_places(&mut self, id: &NodeId, places: BTreeMap<NetworkId, Ipv4Addr>) {
+        let Some(node) = self.nodes.get_mut(id).filter(|node| node.places != places) else {
+            return;
+        };
+        Arc::make_mut(node).places = places;
+        self.edits += 1;
+    }
+
+    /// Adds a network.
+    pub(crate) fn add_network(&mut self, mut network: Network) {
+        network.id = NetworkId::generate(&mut *self.rng);
+        self.networks.insert(network.id.clone(), Arc::new(network));
+        self.edits += 1;
+    }
+
+    /// Changes a network, if the change makes a difference.
+    pub(crate) fn edit_network(&mut self, id: &NetworkId, change: impl FnOnce(&mut Network)) {
+        let Some(network) = self.networks.get_mut(id) else {
+            return;
+        };
+        let mut next = (**network).clone();
+        change(&mut next);
+        if next != **network {
+            *network = Arc::new(next);
+            self.edits += 1;
+        }
     }
 
     /// Asks to be woken at `at`, if that is sooner than others ask.
@@ -277,14 +317,8 @@ impl<'a> Draft<'a> {
                 changes.update(service);
             }
         }
-        for (id, role) in &self.roles {
-            if let Some(old) = self.view.node(id).filter(|old| old.spec.role != *role) {
-                let mut node = (**old).clone();
-                node.spec.role = *role;
-                node.meta.updated_at = self.now;
-                changes.update(node);
-            }
-        }
+        self.finish_networks(&mut changes);
+        self.finish_nodes(&mut changes);
         for old in self.view.tasks().filter(|old| !self.tasks.contains_key(&old.id)) {
             changes.remove((**old).clone());
         }
@@ -303,6 +337,34 @@ impl<'a> Draft<'a> {
             changes,
             wake_at: self.wake_at,
             because: self.because,
+        }
+    }
+
+    fn finish_networks(&self, changes: &mut Transaction) {
+        for (id, network) in &self.networks {
+            match self.view.network(id) {
+                None => drop(changes.create((**network).clone())),
+                Some(old) if old != network => {
+                    let mut network = (**network).clone();
+                    network.meta.updated_at = self.now;
+                    changes.update(network);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Of a node, only what plans decide: what is seen of it is soft.
+    fn finish_nodes(&self, changes: &mut Transaction) {
+        for (id, node) in &self.nodes {
+            let Some(old) = self.view.node(id) else { continue };
+            if (old.spec.role, &old.places) != (node.spec.role, &node.places) {
+                let mut next = (**old).clone();
+                next.spec.role = node.spec.role;
+                next.places.clone_from(&node.places);
+                next.meta.updated_at = self.now;
+                changes.update(next);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 //! remember is in the objects, so that a new leader goes on where the old one stopped.
 //!
 //! ```text
-//! allocate     ports for services that publish some
+//! allocate     ports for services that publish some; subnets, VXLAN numbers and addresses in networks
 //! nodes        tasks of boards that are gone will never report: orphaned
 //! restart      tasks that ended, or whose board can't keep them, give their place to another
 //! orchestrate  as many tasks as the service wants: replicated, global, jobs; none without a service
@@ -40,6 +40,7 @@ mod slots;
 mod time;
 mod update;
 
+pub use allocate::subnets::{INGRESS_VNI, Taken};
 pub use depends::circle;
 pub use draft::MAX_NEW_TASKS;
 pub use reason::{Cause, Reason};
@@ -75,12 +76,14 @@ pub fn plan(view: &View, reports: &Reports, now: Timestamp, rng: &mut impl Rng) 
     for _ in 0..MAX_ROUNDS {
         let before = draft.begin_round();
         allocate::ports::apply(&mut draft);
+        allocate::networks::apply(&mut draft);
         nodes::apply(&mut draft);
         restart::apply(&mut draft);
         orchestrate::apply(&mut draft);
         update::apply(&mut draft);
         moves::apply(&mut draft);
         restart::start::apply(&mut draft);
+        allocate::addresses::apply(&mut draft);
         schedule::apply(&mut draft);
         reap::apply(&mut draft);
         quorum::apply(&mut draft);

@@ -81,6 +81,12 @@ pub enum Reason {
     },
     /// No port is left to choose.
     NoPort { service: String, target: u16 },
+    /// A network was given its place.
+    Network {
+        network: String,
+        subnet: String,
+        vni: u32,
+    },
     /// A task's board has been gone for too long.
     Orphaned { task: String, node: String },
     /// A task is forgotten.
@@ -182,6 +188,9 @@ impl fmt::Display for Reason {
             } => write!(out, "{service} port {target} is published at {published}"),
             Self::NoPort { service, target } => {
                 write!(out, "{service} port {target}: no dynamic port is left")
+            }
+            Self::Network { network, subnet, vni } => {
+                write!(out, "network {network} is {subnet}, number {vni}")
             }
             Self::Orphaned { task, node } => write!(out, "{task} is orphaned: {node} is gone"),
             Self::Reaped { task, id } => write!(out, "{task} {id} is forgotten"),

@@ -27,8 +27,11 @@ fn mistakes_are_named_and_nothing_is_lost() -> Result<()> {
         "operator",
     )?;
     contains(
-        &refused(board, "service create -d --publish 80:80 nginx:1.10")?,
-        "routing mesh is not built yet",
+        &refused(
+            board,
+            "service create -d --endpoint-mode dnsrr --publish 80:80 nginx:1.10",
+        )?,
+        "can't be used with dnsrr mode",
     )?;
     contains(
         &refused(

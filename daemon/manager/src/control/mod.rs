@@ -4,6 +4,7 @@
 pub mod cluster;
 pub mod deposits;
 pub mod names;
+pub mod networks;
 pub mod nodes;
 mod refusal;
 pub mod services;

@@ -1,6 +1,6 @@
 //! Services: create, update, roll back, remove.
 
-use super::{Refusal, deposits, names, validate};
+use super::{Refusal, deposits, names, networks, validate};
 use model::{
     Endpoint, JobStatus, Meta, Service, ServiceId, ServiceSpec, Timestamp, UpdateState, UpdateStatus,
     Version, Wishes,
@@ -32,8 +32,9 @@ pub fn create(
         spec.name = names::make_up(view, rng);
     }
     validate::service(&spec)?;
-    exists(view, &spec)?;
+    exists(view, &mut spec)?;
     waits_for_itself(view, &spec)?;
+    networks::ports(view, None, &spec)?;
     fill_in(&mut spec);
     if view.services().any(|other| other.spec.name == spec.name) {
         return Err(taken(&spec.name));
@@ -93,8 +94,9 @@ pub fn update(
         }
     };
     validate::service(&spec)?;
-    exists(view, &spec)?;
+    exists(view, &mut spec)?;
     waits_for_itself(view, &spec)?;
+    networks::ports(view, Some(id), &spec)?;
     fill_in(&mut spec);
     if spec.name != old.spec.name {
         return Err(Refusal::Unimplemented(
@@ -126,7 +128,7 @@ pub fn update(
     }
     // A rollback is never rolled back (swarm.md 1.5).
     service.previous_spec = Some(service.spec).filter(|_| wanted == Wanted::Given);
-    service.endpoint = keep_chosen_ports(endpoint(&spec), &old.endpoint);
+    service.endpoint = keep_chosen(endpoint(&spec), &old.endpoint);
     service.spec = spec;
     let mut transaction = Transaction::new();
     transaction.update(service);
@@ -147,7 +149,8 @@ pub fn remove(view: &View, id: &ServiceId) -> Result<Transaction, Refusal> {
 }
 
 /// What the spec refers to must be there.
-fn exists(view: &View, spec: &ServiceSpec) -> Result<(), Refusal> {
+fn exists(view: &View, spec: &mut ServiceSpec) -> Result<(), Refusal> {
+    networks::resolve(view, spec)?;
     match &spec.task_template.container_spec {
         Some(container) => deposits::exist(view, container),
         None => Ok(()),
@@ -227,8 +230,9 @@ fn endpoint(spec: &ServiceSpec) -> Endpoint {
     }
 }
 
-/// A port that the allocator chose stays when the service is updated.
-fn keep_chosen_ports(mut new: Endpoint, old: &Endpoint) -> Endpoint {
+/// A port or an address that the allocator chose stays when the service is updated.
+fn keep_chosen(mut new: Endpoint, old: &Endpoint) -> Endpoint {
+    new.virtual_ips.clone_from(&old.virtual_ips);
     for port in new
         .ports
         .iter_mut()

@@ -130,13 +130,13 @@ fn what_cannot_be_is_refused() {
                 ..Default::default()
             });
         }),
-        ("routing mesh", &|spec| {
+        ("can't be used with dnsrr mode", &|spec| {
             spec.endpoint_spec = Some(model::EndpointSpec {
+                mode: Some(model::EndpointMode::Dnsrr),
                 ports: Some(vec![model::PortConfig {
                     target_port: 80,
                     ..Default::default()
                 }]),
-                ..Default::default()
             });
         }),
         ("bigger than 1", &|spec| {

@@ -4,7 +4,7 @@
 
 use super::{Refusal, deposits};
 use model::{
-    Constraint, ContainerSpec, EndpointMode, EndpointSpec, HealthConfig, Placement, PortConfig, PublishMode,
+    Constraint, ContainerSpec, EndpointMode, EndpointSpec, HealthConfig, Placement, PortConfig,
     ResourceRequirements, RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig, Wishes,
 };
 use std::collections::BTreeSet;
@@ -31,18 +31,11 @@ pub fn service(spec: &ServiceSpec) -> Result<(), Refusal> {
     if let Some(endpoint) = &spec.endpoint_spec {
         ports(endpoint)?;
     }
-    if spec
-        .networks
-        .as_ref()
-        .is_some_and(|networks| !networks.is_empty())
-    {
-        networks(spec.networks.as_deref().unwrap_or_default())?;
-    }
     Ok(())
 }
 
 /// Letters, digits, `-`, `_` and inner dots, as swarmkit has it (its own made-up names hold `_`).
-fn name(name: &str) -> Result<(), Refusal> {
+pub(super) fn name(name: &str) -> Result<(), Refusal> {
     let edge = |c: char| c.is_ascii_alphanumeric();
     let inner = |c: char| edge(c) || "-_.".contains(c);
     if name.is_empty() {
@@ -112,8 +105,7 @@ fn task(spec: &TaskSpec) -> Result<(), Refusal> {
     container(container_spec)?;
     spec.resources.as_ref().map_or(Ok(()), resources)?;
     spec.restart_policy.as_ref().map_or(Ok(()), restart)?;
-    spec.placement.as_ref().map_or(Ok(()), placement)?;
-    networks(spec.networks.as_deref().unwrap_or_default())
+    spec.placement.as_ref().map_or(Ok(()), placement)
 }
 
 fn container(spec: &ContainerSpec) -> Result<(), Refusal> {
@@ -238,24 +230,6 @@ fn placement(placement: &Placement) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Until overlays are built, a task is on its board's bridge or on the board's own network.
-fn networks(networks: &[model::NetworkAttachmentConfig]) -> Result<(), Refusal> {
-    for network in networks {
-        match network.target.as_deref().unwrap_or_default() {
-            "host" | "bridge" => {}
-            target => {
-                return Err(Refusal::Unimplemented(format!(
-                    "network {target}: services can use the networks bridge and host; overlays are not built yet"
-                )));
-            }
-        }
-    }
-    if networks.len() > 1 {
-        return Err(Refusal::invalid("a task has one network: bridge or host"));
-    }
-    Ok(())
-}
-
 fn update(config: &UpdateConfig) -> Result<(), Refusal> {
     if config.delay.is_some_and(|delay| delay < 0) {
         return Err(Refusal::invalid("TaskSpec: update-delay cannot be negative"));
@@ -277,17 +251,7 @@ fn ports(endpoint: &EndpointSpec) -> Result<(), Refusal> {
         if port.target_port == 0 {
             return Err(Refusal::invalid("EndpointSpec: target port must be 1 to 65535"));
         }
-        if port.publish_mode.unwrap_or_default() == PublishMode::Ingress {
-            return Err(Refusal::Unimplemented(format!(
-                "port {}: the routing mesh is not built yet; publish it on each task's own board with \
-                 --publish mode=host,target={}",
-                port.published_port.unwrap_or(port.target_port),
-                port.target_port
-            )));
-        }
-        if endpoint.mode == Some(EndpointMode::Dnsrr)
-            && port.publish_mode.unwrap_or_default() == PublishMode::Ingress
-        {
+        if endpoint.mode == Some(EndpointMode::Dnsrr) && port.is_of_mesh() {
             return Err(Refusal::invalid(
                 "EndpointSpec: port published with ingress mode can't be used with dnsrr mode",
             ));

@@ -14,6 +14,7 @@ mod stock;
 pub(crate) use better::Better;
 pub(crate) use stock::Stock;
 
+use crate::allocate::addresses;
 use crate::draft::Draft;
 use crate::slots;
 use crate::{Reason, depends};
@@ -33,6 +34,8 @@ pub(crate) fn apply(draft: &mut Draft<'_>) {
     for task in draft
         .tasks()
         .filter(|task| task.is_wanted() && task.status.state < TaskState::Assigned)
+        // What has no addresses yet says so itself.
+        .filter(|task| addresses::is_ready(draft, task))
     {
         let key = (
             task.node_id.is_none(),

@@ -19,6 +19,10 @@ pub(crate) fn is_dirty(draft: &Draft<'_>, service: &Service, task: &Task) -> boo
         // The cluster's default, of the day that the task was made.
         had.log_driver = None;
     }
+    if had.networks.as_deref().unwrap_or_default() == service.spec.networks() {
+        // Where old clients write them makes no difference.
+        had.networks.clone_from(&wanted.networks);
+    }
     let labels = &service.spec.labels;
     if !Wishes::checked(&task.origin.service_labels).same_container(&Wishes::checked(labels)) {
         return true;

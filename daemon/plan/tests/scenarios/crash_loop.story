@@ -3,6 +3,7 @@ boards 1
 create web replicas=1 image=crash:2 restart-delay=1s
 pass 20m
 why
+  0 s: network ingress is 10.0.0.0/24, number 4096
   0 s: web wants 1: 1 more
   0 s: web.1 ID is assigned to board-1
   7 s: web.1 failed: task: non-zero exit (1); replaced by ID in 1 s

@@ -21,6 +21,7 @@ show home_web
   home_web.1 ok on n2: running, is running
   home_web.2 ok on n1: running, is running
 why
+  0 s: network ingress is 10.0.0.0/24, number 4096
   0 s: home_web wants 2: 2 more
   0 s: home_web.1 is not placed: waits for service db, which does not exist
   0 s: home_web.2 is not placed: waits for service db, which does not exist

@@ -8,6 +8,7 @@ pass 1m
 up 3
 pass 20s
 why
+  0 s: network ingress is 10.0.0.0/24, number 4096
   0 s: other wants 3: 3 more
   0 s: web wants 6: 6 more
   0 s: other.1 ID is assigned to board-1
@@ -22,9 +23,9 @@ why
   60 s: other.3 lost its board, which is down; replaced by ID
   60 s: web.3 lost its board, which is down; replaced by ID
   60 s: web.6 lost its board, which is down; replaced by ID
+  60 s: other.3 may start
   60 s: web.3 may start
   60 s: web.6 may start
-  60 s: other.3 may start
   60 s: other.3 ID is assigned to board-1
   60 s: web.3 ID is assigned to board-2
   60 s: web.6 ID is assigned to board-1

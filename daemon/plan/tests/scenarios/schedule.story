@@ -38,6 +38,7 @@ show backup
   2 runs from 2027-01-15T09:00:00Z on left out: the one before went on until 2027-01-15T09:15:05Z
   backup.0 done:30 on n1: complete, is running
 why
+  0 s: network ingress is 10.0.0.0/24, number 4096
   600 s: backup starts over: iteration 0
   600 s: backup wants 1: 1 more
   600 s: backup.0 ID is assigned to board-1
