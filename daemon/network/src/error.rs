@@ -1,6 +1,6 @@
 //! What can go wrong. Errors are values that can be copied, for a failed batch is told to all who waited for it.
 
-use std::fmt::Display;
+use std::{fmt::Display, net::Ipv4Addr};
 
 use model::TaskId;
 
@@ -31,6 +31,17 @@ pub enum Error {
     /// Every address of the subnet is given out.
     #[error("no address is left in {0}")]
     Full(Subnet),
+    /// The place in an overlay network is still another task's on this board.
+    #[error("address {address} still belongs to {by}")]
+    SeatTaken {
+        /// The address.
+        address: Ipv4Addr,
+        /// The task that has it.
+        by: String,
+    },
+    /// The network is not among those that the managers told this board of, yet.
+    #[error("this board has not been told of network {0} yet")]
+    Unwoven(String),
     /// The kernel refused a step.
     #[error("{doing} {what}: {reason}")]
     Kernel {

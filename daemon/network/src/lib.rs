@@ -29,6 +29,7 @@ mod error;
 mod kernel;
 mod names;
 mod networking;
+pub mod overlay;
 mod ports;
 pub mod recover;
 pub mod rules;

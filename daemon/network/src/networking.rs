@@ -20,10 +20,7 @@ impl Networking for Network {
 
     async fn weave(&self, fabric: Arc<Fabric>) -> Result<(), exec::Error> {
         self.names.weave(fabric.clone());
-        if fabric.networks.is_empty() && fabric.ports.is_empty() {
-            return Ok(());
-        }
-        Err(exec::Error::Fatal("overlays are not woven yet".to_owned()))
+        Ok(Network::weave(self, fabric).await?)
     }
 
     async fn attached(&self) -> Vec<TaskId> {
@@ -42,6 +39,8 @@ impl From<Error> for exec::Error {
             Error::PortTaken { by, .. } if by == ports::OTHER_PROGRAM => exec::Error::Fatal(text),
             Error::Config(_) | Error::Wish { .. } | Error::Closed => exec::Error::Fatal(text),
             Error::PortTaken { .. }
+            | Error::SeatTaken { .. }
+            | Error::Unwoven(_)
             | Error::Full(_)
             | Error::Kernel { .. }
             | Error::Rules(_)

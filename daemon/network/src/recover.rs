@@ -10,7 +10,7 @@ use exec::HostPort;
 use model::{PortProtocol, TaskId};
 use serde::{Deserialize, Serialize};
 
-use crate::wanted::{Member, Wanted};
+use crate::wanted::{Member, Seat, Wanted};
 
 /// What is noted on disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,33 @@ struct Noted {
     /// Protocol, published, target.
     #[serde(default)]
     host_ports: Vec<(PortProtocol, u16, u16)>,
+    #[serde(default)]
+    seats: Vec<Seat>,
+    #[serde(default)]
+    closed: bool,
+}
+
+/// What the kernel tells of a task whose note was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The address of its `eth0`.
+    pub address: Ipv4Addr,
+    /// Its places in overlay networks, in the order of its links.
+    pub seats: Vec<Seat>,
+    /// It has no default route.
+    pub closed: bool,
+}
+
+impl From<Found> for Member {
+    fn from(found: Found) -> Self {
+        Member {
+            address: found.address,
+            host_ports: Vec::new(),
+            leaving: false,
+            seats: found.seats,
+            closed: found.closed,
+        }
+    }
 }
 
 impl From<&Member> for Noted {
@@ -38,6 +65,8 @@ impl From<&Member> for Noted {
         Noted {
             address: member.address,
             host_ports: member.host_ports.iter().map(port).collect(),
+            seats: member.seats.clone(),
+            closed: member.closed,
         }
     }
 }
@@ -53,6 +82,8 @@ impl From<&Noted> for Member {
             address: noted.address,
             host_ports: noted.host_ports.iter().map(port).collect(),
             leaving: false,
+            seats: noted.seats.clone(),
+            closed: noted.closed,
         }
     }
 }
@@ -90,26 +121,20 @@ impl Note {
 
 /// Takes over whom the note and the board agree on, and those on the board with a usable address. Returns the ids whose
 /// remains must be removed. `seen` has every entry of the directory of namespaces: `None` stands for a file that is no
-/// namespace, `Some(None)` for a namespace whose address is unknown or was not asked for.
+/// namespace, `Some(None)` for a namespace of which nothing is known or was not asked for.
 pub fn recover(
     wanted: &mut Wanted,
     note: &Note,
-    seen: &BTreeMap<TaskId, Option<Option<Ipv4Addr>>>,
+    seen: &BTreeMap<TaskId, Option<Option<Found>>>,
 ) -> Vec<TaskId> {
     let mut leftovers = Vec::new();
     // Those with a note come first: it has their ports, and an address without a note must not take theirs.
     let (noted, unknown): (Vec<_>, Vec<_>) = seen.iter().partition(|(id, _)| note.names(id));
     for (id, namespace) in noted.into_iter().chain(unknown) {
         let noted = note.members.get(id).map(Member::from);
-        let found = namespace.and_then(|address| {
-            noted.or_else(|| {
-                Some(Member {
-                    address: address?,
-                    host_ports: Vec::new(),
-                    leaving: false,
-                })
-            })
-        });
+        let found = namespace
+            .as_ref()
+            .and_then(|found| noted.or_else(|| found.clone().map(Member::from)));
         if !found.is_some_and(|member| wanted.adopt(id, member)) {
             leftovers.push(id.clone());
         }
@@ -132,12 +157,32 @@ mod tests {
             address: Ipv4Addr::new(172, 30, 0, last),
             host_ports: ports.iter().map(port).collect(),
             leaving: false,
+            seats: vec![seat(last)],
+            closed: false,
         }
+    }
+
+    fn seat(last: u8) -> Seat {
+        Seat {
+            vni: 0x1001,
+            address: Ipv4Addr::new(10, 0, 1, last),
+            prefix: 24,
+        }
+    }
+
+    /// What the kernel tells of a member.
+    fn found(last: u8) -> Option<Option<Found>> {
+        let member = member(last, &[]);
+        Some(Some(Found {
+            address: member.address,
+            seats: member.seats,
+            closed: false,
+        }))
     }
 
     fn run(
         noted: &[(&str, Member)],
-        seen: &[(&str, Option<Option<Ipv4Addr>>)],
+        seen: &[(&str, Option<Option<Found>>)],
     ) -> (BTreeMap<TaskId, Member>, Vec<TaskId>) {
         let mut wanted = Wanted::new("bramble0", Subnet::LOCAL);
         let members = noted
@@ -146,7 +191,7 @@ mod tests {
             .collect();
         let seen = seen
             .iter()
-            .map(|(id, address)| (TaskId::from(*id), *address))
+            .map(|(id, found)| (TaskId::from(*id), found.clone()))
             .collect();
         let leftovers = recover(
             &mut wanted,
@@ -181,19 +226,14 @@ mod tests {
 
     #[test]
     fn a_lost_note_is_made_up_for_by_the_kernel() {
-        let address = Ipv4Addr::new(172, 30, 0, 9);
-        let (members, leftovers) = run(&[], &[("a", Some(Some(address))), ("b", Some(None))]);
+        let (members, leftovers) = run(&[], &[("a", found(9)), ("b", Some(None))]);
         assert_eq!(members["a"], member(9, &[]));
         assert_eq!(leftovers, ["b".into()]);
     }
 
     #[test]
     fn the_noted_keeps_its_address_against_the_unknown() {
-        let address = Ipv4Addr::new(172, 30, 0, 5);
-        let (members, leftovers) = run(
-            &[("z", member(5, &[]))],
-            &[("a", Some(Some(address))), ("z", Some(None))],
-        );
+        let (members, leftovers) = run(&[("z", member(5, &[]))], &[("a", found(5)), ("z", Some(None))]);
         assert_eq!(members.keys().collect::<Vec<_>>(), [&TaskId::from("z")]);
         assert_eq!(leftovers, ["a".into()]);
     }

@@ -1,19 +1,23 @@
 //! Wanted state: who is attached, with which address and which host ports. Pure: it decides and does nothing.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
     net::Ipv4Addr,
     path::Path,
 };
 
-use exec::{Attached, HostPort, Wish};
+use exec::{Attached, Fabric, HostPort, Wish};
 use model::TaskId;
 
 use crate::{Error, Subnet};
 
+mod seats;
+
+pub use seats::{Seat, link_name};
+
 /// A hardware address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
@@ -40,6 +44,10 @@ pub struct Member {
     pub host_ports: Vec<HostPort>,
     /// Being detached: no port leads to it any more, but its address is not yet free.
     pub leaving: bool,
+    /// Its places in overlay networks, in the order of its links.
+    pub seats: Vec<Seat>,
+    /// It has no way out: all its networks are internal.
+    pub closed: bool,
 }
 
 /// The name of the board's end of a member's veth pair. It follows from the address, so no two members share it.
@@ -64,6 +72,9 @@ pub struct Wanted {
     /// The number of the address to try first, one past the last given out: a freed address rests as long as it can, because
     /// neighbours and connection tracking still remember its former owner.
     cursor: u32,
+    fabric: Fabric,
+    /// The networks of the fabric that managers no longer tell of.
+    lingering: BTreeSet<u32>,
 }
 
 impl Wanted {
@@ -74,6 +85,8 @@ impl Wanted {
             subnet,
             members: BTreeMap::new(),
             cursor: 0,
+            fabric: Fabric::default(),
+            lingering: BTreeSet::new(),
         }
     }
 
@@ -85,7 +98,8 @@ impl Wanted {
     /// Takes a task in, or changes the host ports of one that is in. Returns what it was before.
     ///
     /// # Errors
-    /// [`Error::Wish`], [`Error::PortTaken`] or [`Error::Full`]; then nothing has changed.
+    /// [`Error::Wish`], [`Error::PortTaken`], [`Error::SeatTaken`], [`Error::Unwoven`] or [`Error::Full`]; then nothing has
+    /// changed.
     pub fn admit(&mut self, wish: &Wish) -> Result<Option<Member>, Error> {
         check(wish)?;
         for port in &wish.host_ports {
@@ -97,6 +111,7 @@ impl Wanted {
             }
         }
         let before = self.members.get(&wish.task).cloned();
+        let (seats, closed) = self.sit(wish, before.as_ref())?;
         let address = match &before {
             Some(member) => member.address,
             None => self.free_address()?,
@@ -110,6 +125,8 @@ impl Wanted {
                 address,
                 host_ports,
                 leaving: false,
+                seats,
+                closed,
             },
         );
         Ok(before)
@@ -123,11 +140,11 @@ impl Wanted {
         };
     }
 
-    /// Takes the ports of a member away and says where it is; its address is free only when it is [forgotten](Self::forget).
-    pub fn depart(&mut self, id: &TaskId) -> Option<Ipv4Addr> {
+    /// Takes the ports of a member away and says what it has; its address is free only when it is [forgotten](Self::forget).
+    pub fn depart(&mut self, id: &TaskId) -> Option<&Member> {
         let member = self.members.get_mut(id)?;
         member.leaving = true;
-        Some(member.address)
+        Some(member)
     }
 
     /// Frees the address of a member of which nothing is left.
@@ -142,7 +159,11 @@ impl Wanted {
         };
         let address_taken = self.members.values().any(|other| other.address == member.address);
         let port_taken = member.host_ports.iter().any(|port| self.owner(port).is_some());
-        if address_taken || port_taken || self.members.contains_key(id) {
+        let seat_taken = member.seat_ports().any(|name| {
+            let mut others = self.members.values().flat_map(Member::seat_ports);
+            others.any(|other| other == name)
+        });
+        if address_taken || port_taken || seat_taken || self.members.contains_key(id) {
             return false;
         }
         self.cursor = self.cursor.max(number + 1);

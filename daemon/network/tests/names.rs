@@ -198,7 +198,7 @@ fn names_are_answered_by_datagrams_and_streams() {
     place::run(async |place| {
         let network = board(&place, "").await;
         // The kernel's part is another test's.
-        let _ = Networking::weave(&network, fabric(60)).await;
+        Networking::weave(&network, fabric(60)).await.unwrap();
         let task = network.attach(&member("a")).await.unwrap().namespace;
         for way in [Way::Udp, Way::Tcp, Way::Edns(4096)] {
             let answer = ask(&task, "web.", RecordType::A, way).await;
@@ -220,7 +220,7 @@ fn names_are_answered_by_datagrams_and_streams() {
         }
         // The next question after a change is answered from it.
         for tasks in [1, 3, 2] {
-            let _ = Networking::weave(&network, fabric(tasks)).await;
+            Networking::weave(&network, fabric(tasks)).await.unwrap();
             let now = ask(&task, "tasks.web.", RecordType::A, Way::Udp).await;
             assert_eq!(now.answers.len(), usize::from(tasks));
         }
@@ -249,6 +249,7 @@ fn names_are_answered_by_datagrams_and_streams() {
 fn a_container_may_be_a_dns_server_itself() {
     place::run(async |place| {
         let network = board(&place, "").await;
+        Networking::weave(&network, fabric(1)).await.unwrap();
         let task = network.attach(&member("a")).await.unwrap().namespace;
         serve(Some(&task), 53, "pihole").await;
         let itself = ask(&task, "me.", RecordType::A, Way::Udp).await;
@@ -307,7 +308,7 @@ fn names_of_the_world_are_asked_of_others() {
 fn a_new_daemon_answers_all_tasks_at_the_same_port() {
     place::run(async |place| {
         let network = board(&place, "").await;
-        let _ = Networking::weave(&network, fabric(1)).await;
+        Networking::weave(&network, fabric(1)).await.unwrap();
         let a = network.attach(&member("a")).await.unwrap().namespace;
         let rules = |task: &Path| {
             sh(&format!(
@@ -328,7 +329,7 @@ fn a_new_daemon_answers_all_tasks_at_the_same_port() {
         assert_eq!(listening(), "");
         let network = board(&place, "").await;
         assert_eq!(rules(&a), before);
-        let _ = Networking::weave(&network, fabric(1)).await;
+        Networking::weave(&network, fabric(1)).await.unwrap();
         let itself = ask(&a, "me.", RecordType::A, Way::Udp).await;
         assert_eq!(itself.answers.len(), 1);
         let web = ask(&a, "web.", RecordType::A, Way::Udp).await;
@@ -343,12 +344,12 @@ fn a_new_daemon_answers_all_tasks_at_the_same_port() {
 fn a_question_waits_for_a_fabric_that_is_on_its_way() {
     place::run(async |place| {
         let network = board(&place, "").await;
-        let _ = Networking::weave(&network, fabric(1)).await;
+        Networking::weave(&network, fabric(1)).await.unwrap();
         let task = network.attach(&member("a")).await.unwrap().namespace;
-        let _ = Networking::weave(&network, Arc::default()).await;
+        Networking::weave(&network, Arc::default()).await.unwrap();
         let (early, ()) = tokio::join!(ask(&task, "web.", RecordType::A, Way::Udp), async {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            let _ = Networking::weave(&network, fabric(1)).await;
+            Networking::weave(&network, fabric(1)).await.unwrap();
         });
         assert_eq!(addresses(&early), [Ipv4Addr::new(10, 0, 1, 2)]);
     });

@@ -1,30 +1,41 @@
 //! The board's bridge and the two switches of the kernel that it needs.
 
-use std::path::PathBuf;
+use std::{net::Ipv4Addr, path::PathBuf};
 
-use super::Links;
+use super::{Link, Links, links::refused};
 use crate::{Error, Subnet, wanted::Mac};
 
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
 
-/// Makes the bridge with its address, or what is missing of it. Returns its number.
+/// Makes the bridge of the board's own subnet, or what is missing of it. Returns its number.
 ///
 /// # Errors
 /// [`Error::Kernel`] with the step that failed, or if the name is that of another kind of link.
 pub async fn ensure(board: &Links, name: &str, subnet: Subnet) -> Result<u32, Error> {
-    let mac = Mac::of(subnet.gateway());
+    let link = ensure_link(board, name, subnet.gateway(), subnet.prefix()).await?;
+    allow_loopback(name).await?;
+    Ok(link.index)
+}
+
+/// Makes a bridge with its address, or what is missing of it.
+///
+/// # Errors
+/// [`Error::Kernel`] with the step that failed, or if the name is that of another kind of link.
+pub(super) async fn ensure_link(
+    board: &Links,
+    name: &str,
+    address: Ipv4Addr,
+    prefix: u8,
+) -> Result<Link, Error> {
+    let mac = Mac::of(address);
     board.add_bridge(name, mac).await?;
-    let refuse = |reason: &str| Error::Kernel {
-        doing: "making bridge",
-        what: name.to_owned(),
-        reason: reason.to_owned(),
-    };
     let link = board
         .find(name)
         .await?
-        .ok_or_else(|| refuse("it is gone again"))?;
+        .ok_or_else(|| refused("making bridge", name, "it is gone again"))?;
     if !link.is_bridge {
-        return Err(refuse("there is a link of that name which is no bridge"));
+        let reason = "there is a link of that name which is no bridge";
+        return Err(refused("making bridge", name, reason));
     }
     if link.mac != Some(mac) {
         board.set_mac(link.index, mac).await?;
@@ -32,18 +43,19 @@ pub async fn ensure(board: &Links, name: &str, subnet: Subnet) -> Result<u32, Er
     if !link.up {
         board.up(link.index).await?;
     }
-    board
-        .set_address(link.index, subnet.gateway(), subnet.prefix())
-        .await?;
-    // Lets the board's own 127.0.0.1 be translated to a task's address.
-    write(
-        PathBuf::from("/proc/sys/net/ipv4/conf")
-            .join(name)
-            .join("route_localnet"),
-        "1",
-    )
-    .await?;
-    Ok(link.index)
+    board.set_address(link.index, address, prefix).await?;
+    Ok(link)
+}
+
+/// Lets the board's own 127.0.0.1 be translated to addresses behind a bridge.
+///
+/// # Errors
+/// [`Error::Kernel`] if the kernel refuses.
+pub(super) async fn allow_loopback(name: &str) -> Result<(), Error> {
+    let switch = PathBuf::from("/proc/sys/net/ipv4/conf")
+        .join(name)
+        .join("route_localnet");
+    write(switch, "1").await
 }
 
 /// Whether the board forwards packets between its links.

@@ -1,34 +1,55 @@
 //! The packet filter, spoken to through `nft`: one process and one transaction a change.
 
-use std::{process::Stdio, time::Duration};
+use std::{path::Path, process::Stdio, time::Duration};
 
-use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
+use tokio::{
+    io::AsyncWriteExt,
+    process::{Child, Command},
+    time::timeout,
+};
 
+use super::namespace;
 use crate::Error;
 
 /// Far longer than the slowest board needs; a stuck `nft` must not hold up the board's network for ever.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Applies `text` wholly or not at all.
+/// Applies `text` wholly or not at all, on the board.
 ///
 /// # Errors
 /// [`Error::Rules`] with nft's words.
 pub async fn apply(text: &str) -> Result<(), Error> {
-    timeout(PATIENCE, run(text))
+    patiently(feed(start()?, text)).await
+}
+
+/// Applies `text` wholly or not at all, in the namespace mounted at `path`.
+///
+/// # Errors
+/// [`Error::Rules`] with nft's words, or [`Error::Kernel`] if the namespace cannot be entered.
+pub async fn apply_within(path: &Path, text: &str) -> Result<(), Error> {
+    let nft = namespace::inside(path, start).await?;
+    patiently(feed(nft, text)).await
+}
+
+async fn patiently(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    timeout(PATIENCE, work)
         .await
         .unwrap_or_else(|_| Err(Error::Rules("no answer in time".to_owned())))
 }
 
-async fn run(text: &str) -> Result<(), Error> {
-    let rules = |error: std::io::Error| Error::Rules(error.to_string());
-    let mut nft = Command::new("nft")
+/// A process is born into the namespace of the thread that starts it.
+fn start() -> Result<Child, Error> {
+    Command::new("nft")
         .args(["-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(rules)?;
+        .map_err(rules)
+}
+
+async fn feed(mut nft: Child, text: &str) -> Result<(), Error> {
     // nft reads all before it says anything, so writing first cannot block both. If it ended early, its words matter
     // more than the broken pipe.
     let written = match nft.stdin.take() {
@@ -42,4 +63,8 @@ async fn run(text: &str) -> Result<(), Error> {
         ));
     }
     written.map_err(rules)
+}
+
+fn rules(error: std::io::Error) -> Error {
+    Error::Rules(error.to_string())
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use rtnetlink::packet_route::{
     address::{AddressAttribute, AddressMessage},
-    link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
+    link::{InfoData, InfoKind, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
 };
 
 use crate::wanted::Mac;
@@ -28,6 +28,21 @@ pub struct Link {
     pub peer: Option<u32>,
     /// Its hardware address.
     pub mac: Option<Mac>,
+    /// Its largest packet, in bytes.
+    pub mtu: u32,
+    /// What it is if it is a VXLAN.
+    pub tunnel: Option<Tunnel>,
+}
+
+/// What matters of a VXLAN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tunnel {
+    /// Its number.
+    pub vni: u32,
+    /// The UDP port of all boards.
+    pub port: u16,
+    /// It notes who is where from what comes in.
+    pub learning: bool,
 }
 
 impl From<&LinkMessage> for Link {
@@ -41,6 +56,8 @@ impl From<&LinkMessage> for Link {
             group: 0,
             peer: None,
             mac: None,
+            mtu: 0,
+            tunnel: None,
         };
         for attribute in &message.attributes {
             match attribute {
@@ -49,16 +66,34 @@ impl From<&LinkMessage> for Link {
                 LinkAttribute::Group(group) => link.group = *group,
                 LinkAttribute::Link(index) => link.peer = Some(*index),
                 LinkAttribute::Address(bytes) => link.mac = bytes.as_slice().try_into().ok().map(Mac),
+                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
                 LinkAttribute::LinkInfo(infos) => {
-                    link.is_bridge = infos
-                        .iter()
-                        .any(|info| matches!(info, LinkInfo::Kind(InfoKind::Bridge)));
+                    for info in infos {
+                        match info {
+                            LinkInfo::Kind(InfoKind::Bridge) => link.is_bridge = true,
+                            LinkInfo::Data(InfoData::Vxlan(data)) => link.tunnel = Some(tunnel(data)),
+                            _ => {}
+                        }
+                    }
                 }
                 _ => {}
             }
         }
         link
     }
+}
+
+fn tunnel(data: &[InfoVxlan]) -> Tunnel {
+    let mut tunnel = Tunnel::default();
+    for info in data {
+        match info {
+            InfoVxlan::Id(vni) => tunnel.vni = *vni,
+            InfoVxlan::Port(port) => tunnel.port = *port,
+            InfoVxlan::Learning(on) => tunnel.learning = *on,
+            _ => {}
+        }
+    }
+    tunnel
 }
 
 /// The IPv4 address that a message is about, none if it is about another family's.

@@ -8,7 +8,7 @@ use std::{
 use futures::TryStreamExt;
 use nix::libc;
 use rtnetlink::{
-    Handle, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
+    Handle, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth,
     packet_route::{
         address::AddressMessage,
         link::{InfoData, InfoVeth, LinkMessage},
@@ -23,7 +23,7 @@ const GOING: u32 = 0x6272_6d62;
 
 /// A namespace's links. The socket belongs to the namespace of the thread that opened it, for good.
 #[derive(Clone)]
-pub struct Links(Handle);
+pub struct Links(pub(super) Handle);
 
 /// What is needed to make a veth pair.
 pub struct Veth<'a> {
@@ -37,6 +37,8 @@ pub struct Veth<'a> {
     pub peer_mac: Mac,
     /// The other end's namespace.
     pub peer_namespace: i32,
+    /// The largest packet of both ends, in bytes; none for the usual one.
+    pub mtu: Option<u32>,
 }
 
 impl Links {
@@ -86,15 +88,16 @@ impl Links {
     /// Makes a veth pair in one step: this end on and a port of the bridge, the other in its namespace and off, for an end
     /// cannot be switched on before the pair is complete.
     pub async fn add_veth(&self, veth: &Veth<'_>) -> Result<(), Error> {
-        let peer = LinkMessageBuilder::<LinkUnspec>::new()
+        let mut peer = LinkMessageBuilder::<LinkUnspec>::new()
             .name(veth.peer)
             .address(veth.peer_mac.0.to_vec())
-            .setns_by_fd(veth.peer_namespace)
-            .build();
-        let message = LinkVeth::new(veth.name, veth.peer)
-            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
-            .controller(veth.bridge)
-            .up()
+            .setns_by_fd(veth.peer_namespace);
+        let mut port = LinkVeth::new(veth.name, veth.peer).controller(veth.bridge).up();
+        if let Some(mtu) = veth.mtu {
+            (peer, port) = (peer.mtu(mtu), port.mtu(mtu));
+        }
+        let message = port
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build())))
             .build();
         self.0
             .link()
@@ -130,15 +133,23 @@ impl Links {
             .map_err(Error::kernel("adding port to bridge", index))
     }
 
-    /// Lets a bridge's port send back where a frame came from: a task that calls itself by a published port needs it.
-    pub async fn hairpin(&self, index: u32) -> Result<(), Error> {
-        let message = LinkBridgePort::new(index).hairpin(true).build();
+    /// Makes a task's port of the board's own bridge. It may send back where a frame came from: a task that calls itself by a
+    /// published port needs it. Isolated ports do not reach each other.
+    pub async fn guard_port(&self, index: u32, isolated: bool) -> Result<(), Error> {
+        let message = LinkBridgePort::new(index)
+            .hairpin(true)
+            .isolated(isolated)
+            .build();
+        self.set_port(message, index).await
+    }
+
+    pub(super) async fn set_port(&self, message: LinkMessage, index: u32) -> Result<(), Error> {
         self.0
             .link()
             .set_port(message)
             .execute()
             .await
-            .map_err(Error::kernel("setting hairpin on", index))
+            .map_err(Error::kernel("setting the ways of bridge's port", index))
     }
 
     /// Gives a link its hardware address.
@@ -190,13 +201,12 @@ impl Links {
         Ok(())
     }
 
-    /// The IPv4 addresses of a link.
-    pub async fn addresses(&self, index: u32) -> Result<Vec<Ipv4Addr>, Error> {
-        Ok(self
-            .address_messages(index)
-            .await?
-            .iter()
-            .filter_map(ipv4)
+    /// The IPv4 addresses of a link, with the lengths of their prefixes in bits.
+    pub async fn addresses(&self, index: u32) -> Result<Vec<(Ipv4Addr, u8)>, Error> {
+        let messages = self.address_messages(index).await?;
+        let found = messages.iter();
+        Ok(found
+            .filter_map(|message| Some((ipv4(message)?, message.header.prefix_len)))
             .collect())
     }
 
@@ -225,21 +235,6 @@ impl Links {
         Ok(())
     }
 
-    /// Makes the default route lead to `gateway`.
-    pub async fn set_default_route(&self, index: u32, gateway: Ipv4Addr) -> Result<(), Error> {
-        let route = RouteMessageBuilder::<Ipv4Addr>::new()
-            .gateway(gateway)
-            .output_interface(index)
-            .build();
-        self.0
-            .route()
-            .add(route)
-            .replace()
-            .execute()
-            .await
-            .map_err(Error::kernel("setting the default route to", gateway))
-    }
-
     async fn address_messages(&self, index: u32) -> Result<Vec<AddressMessage>, Error> {
         let found = self.0.address().get().set_link_index_filter(index).execute();
         found
@@ -249,10 +244,15 @@ impl Links {
     }
 }
 
-fn is(error: &rtnetlink::Error, errno: i32) -> bool {
+/// An [`Error::Kernel`] of our own finding.
+pub(super) fn refused(doing: &'static str, what: &str, reason: &str) -> Error {
+    Error::kernel(doing, what)(reason)
+}
+
+pub(super) fn is(error: &rtnetlink::Error, errno: i32) -> bool {
     matches!(error, rtnetlink::Error::NetlinkError(message) if message.raw_code() == -errno)
 }
 
-fn allow(result: Result<(), rtnetlink::Error>, errno: i32) -> Result<(), rtnetlink::Error> {
+pub(super) fn allow(result: Result<(), rtnetlink::Error>, errno: i32) -> Result<(), rtnetlink::Error> {
     result.or_else(|error| if is(&error, errno) { Ok(()) } else { Err(error) })
 }

@@ -6,6 +6,9 @@ mod link;
 pub mod links;
 pub mod member;
 pub mod namespace;
+pub mod neighbours;
+pub mod overlay;
+pub mod routes;
 
 pub use link::Link;
 pub use links::Links;

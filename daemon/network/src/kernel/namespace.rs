@@ -41,9 +41,7 @@ pub async fn open(path: &Path) -> Result<Namespace, Error> {
     let path = path.to_owned();
     on_own_thread(move || {
         if exists(&path) {
-            let file = File::open(&path).map_err(Error::kernel("opening namespace", path.display()))?;
-            setns(&file, CloneFlags::CLONE_NEWNET)
-                .map_err(Error::kernel("entering namespace", path.display()))?;
+            let file = enter(&path)?;
             return Ok(Namespace {
                 links: Links::open()?,
                 file,
@@ -69,12 +67,16 @@ pub async fn inside<T: Send + 'static>(
 ) -> Result<T, Error> {
     let path = path.to_owned();
     on_own_thread(move || {
-        let file = File::open(&path).map_err(Error::kernel("opening namespace", path.display()))?;
-        setns(&file, CloneFlags::CLONE_NEWNET)
-            .map_err(Error::kernel("entering namespace", path.display()))?;
+        enter(&path)?;
         work()
     })
     .await
+}
+
+fn enter(path: &Path) -> Result<File, Error> {
+    let file = File::open(path).map_err(Error::kernel("opening namespace", path.display()))?;
+    setns(&file, CloneFlags::CLONE_NEWNET).map_err(Error::kernel("entering namespace", path.display()))?;
+    Ok(file)
 }
 
 /// Whether a namespace is mounted at `path`; a plain file there is what a crash left.

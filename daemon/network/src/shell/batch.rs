@@ -1,8 +1,11 @@
 //! What is done together: the longest run of waiting requests in which no task is named twice.
 
-use std::collections::{HashSet, VecDeque};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
 
-use exec::{Attached, Wish};
+use exec::{Attached, Fabric, Wish};
 use model::TaskId;
 use tokio::sync::oneshot;
 
@@ -27,6 +30,13 @@ pub enum Request {
         /// How it went.
         reply: Done,
     },
+    /// Make the board's part of the cluster's networks so.
+    Weave {
+        /// What managers tell.
+        fabric: Arc<Fabric>,
+        /// How it went.
+        reply: Done,
+    },
     /// Detach all but some.
     Retain {
         /// Who may stay.
@@ -47,7 +57,7 @@ impl Request {
         match self {
             Request::Attach { wish, .. } => Some(&wish.task),
             Request::Detach { task, .. } => Some(task),
-            Request::Retain { .. } | Request::Close { .. } => None,
+            Request::Weave { .. } | Request::Retain { .. } | Request::Close { .. } => None,
         }
     }
 }

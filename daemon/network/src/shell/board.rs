@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
-    net::Ipv4Addr,
     path::PathBuf,
     sync::Arc,
 };
@@ -25,8 +24,10 @@ use crate::{
         Links,
         member::{self, Remains},
     },
+    overlay::Fixture,
     ports,
     recover::Note,
+    rules::Inside,
     wanted::{Member, Wanted},
 };
 
@@ -42,21 +43,25 @@ pub struct Board {
     pub(super) applied: Option<String>,
     /// What the notes on disk say; none if that is not certain.
     pub(super) noted: Option<Note>,
+    /// The links of the cluster's networks, by the networks' numbers.
+    pub(super) fixtures: BTreeMap<u32, Fixture>,
+    /// What is in force inside tasks; none of those that nobody looked at since the start.
+    pub(super) furnished: BTreeMap<TaskId, Inside>,
 }
 
 /// An attachment on its way.
-struct Coming {
-    id: TaskId,
+pub(super) struct Coming {
+    pub(super) id: TaskId,
     /// What the task had before, to be put back if it fails.
     before: Option<Member>,
     reply: oneshot::Sender<Result<Attached, Error>>,
-    failed: Option<Error>,
+    pub(super) failed: Option<Error>,
 }
 
 /// A detachment on its way.
 struct Going {
     id: TaskId,
-    address: Ipv4Addr,
+    remains: Remains,
     reply: Option<Done>,
     errors: Vec<Error>,
 }
@@ -73,16 +78,14 @@ impl Board {
         self.config.netns_dir.join(id.as_str())
     }
 
-    fn remains(&self, id: &TaskId, address: Option<Ipv4Addr>) -> Remains {
-        Remains {
-            netns: self.netns(id),
-            address,
-        }
+    /// All that a member has.
+    pub(super) fn remains(&self, id: &TaskId, member: &Member) -> Remains {
+        Remains::of(self.netns(id), member)
     }
 
     /// Removes what is left of a task that is not attached. There is nobody to tell of an error but the log.
-    pub(super) async fn clear(&self, id: &TaskId, address: Option<Ipv4Addr>) {
-        for error in member::remove(&self.links, vec![self.remains(id, address)])
+    pub(super) async fn clear(&self, id: &TaskId, remains: Remains) {
+        for error in member::remove(&self.links, vec![remains])
             .await
             .into_iter()
             .flatten()
@@ -112,6 +115,10 @@ impl Board {
                         tell.send_replace(Arc::default());
                         let _ = reply.send(result);
                         return;
+                    }
+                    Some(Request::Weave { fabric, reply }) => {
+                        let result = self.weave(&fabric).await;
+                        let _ = reply.send(result);
                     }
                     Some(Request::Retain { keep, reply }) => {
                         let result = self.retain(&keep, &tell).await;
@@ -144,18 +151,14 @@ impl Board {
                     }),
                     Err(error) => drop(reply.send(Err(error))),
                 },
-                Request::Detach { task, reply } => match self.wanted.depart(&task) {
-                    Some(address) => {
-                        going.push(Going {
-                            id: task,
-                            address,
-                            reply: Some(reply),
-                            errors: Vec::new(),
-                        });
-                    }
+                Request::Detach { task, reply } => match self.depart(task) {
+                    Some(one) => going.push(Going {
+                        reply: Some(reply),
+                        ..one
+                    }),
                     None => drop(reply.send(Ok(()))),
                 },
-                Request::Retain { .. } | Request::Close { .. } => {}
+                Request::Weave { .. } | Request::Retain { .. } | Request::Close { .. } => {}
             }
         }
         self.carry_out(&mut coming, &mut going).await;
@@ -177,6 +180,17 @@ impl Board {
         }
     }
 
+    fn depart(&mut self, id: TaskId) -> Option<Going> {
+        let netns = self.netns(&id);
+        let remains = Remains::of(netns, self.wanted.depart(&id)?);
+        Some(Going {
+            id,
+            remains,
+            reply: None,
+            errors: Vec::new(),
+        })
+    }
+
     fn admit(&mut self, wish: &Wish) -> Result<Option<Member>, Error> {
         let own = self
             .wanted
@@ -196,23 +210,21 @@ impl Board {
     /// Makes it so. What fails is noted in each `coming` and `going`; a failed attachment is undone.
     async fn carry_out(&mut self, coming: &mut [Coming], going: &mut [Going]) {
         self.note().await;
-        let (links, subnet, bridge) = (&self.links, self.wanted.subnet, self.bridge);
+        let board = &*self;
         let makers = join_all(coming.iter().filter_map(|one| {
-            let address = self.wanted.members().get(&one.id)?.address;
-            let netns = self.netns(&one.id);
-            Some(async move { member::ensure(links, bridge, &netns, subnet, address).await })
+            let member = board.wanted.members().get(&one.id)?;
+            let netns = board.netns(&one.id);
+            Some(async move { member::ensure(&board.links, &board.ties(member, &netns)).await })
         }));
-        let remains = going
-            .iter()
-            .map(|one| self.remains(&one.id, Some(one.address)))
-            .collect();
-        let (made, removed) = futures::join!(makers, member::remove(links, remains));
+        let remains = going.iter().map(|one| one.remains.clone()).collect();
+        let (made, removed) = futures::join!(makers, member::remove(&board.links, remains));
         for (one, result) in coming.iter_mut().zip(made) {
             one.failed = result.err();
         }
         for (one, errors) in going.iter_mut().zip(removed) {
             one.errors = errors;
         }
+        self.seat(coming).await;
         self.undo_failed(coming).await;
         if let Err(error) = self.filter().await {
             for one in coming.iter_mut() {
@@ -225,6 +237,10 @@ impl Board {
         }
         for one in going.iter().filter(|one| one.errors.is_empty()) {
             self.wanted.forget(&one.id);
+            self.furnished.remove(&one.id);
+        }
+        if let Err(error) = self.prune().await {
+            tracing::warn!(%error, "cannot remove a network that nobody is in any more");
         }
         self.note().await;
     }
@@ -236,8 +252,8 @@ impl Board {
                 continue;
             };
             if one.before.is_none() {
-                let address = Some(member.address);
-                self.clear(&one.id, address).await;
+                let remains = self.remains(&one.id, member);
+                self.clear(&one.id, remains).await;
             }
             self.wanted.restore(&one.id, one.before.clone());
         }
@@ -261,16 +277,7 @@ impl Board {
             .filter(|id| who(id))
             .cloned()
             .collect();
-        let departed = ids.into_iter().filter_map(|id| {
-            let address = self.wanted.depart(&id)?;
-            Some(Going {
-                id,
-                address,
-                reply: None,
-                errors: Vec::new(),
-            })
-        });
-        let mut going: Vec<Going> = departed.collect();
+        let mut going: Vec<Going> = ids.into_iter().filter_map(|id| self.depart(id)).collect();
         self.carry_out(&mut [], &mut going).await;
         // One failure of the shared rules is told once.
         let mut errors: Vec<Error> = Vec::new();

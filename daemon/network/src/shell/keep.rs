@@ -1,6 +1,9 @@
 //! What the board keeps as a whole: its rules, its notes; and how it gives everything up.
 
-use std::{io::ErrorKind, path::PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use super::board::Board;
 use crate::{
@@ -43,6 +46,27 @@ impl Board {
         }
     }
 
+    /// Writes what managers tell of the cluster's networks. A restarted daemon makes its first rules of it: those in force must not
+    /// be replaced by rules that know of no networks.
+    pub(super) async fn note_fabric(&self) {
+        // Strings, numbers and lists always serialize.
+        let text = serde_json::to_vec(self.wanted.fabric()).unwrap_or_default();
+        let (file, written) = (self.fabric_file(), self.fabric_file().with_extension("new"));
+        let result = match tokio::fs::write(&written, text).await {
+            Ok(()) => tokio::fs::rename(&written, &file).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = result {
+            tracing::warn!(%error, "cannot note the cluster's networks");
+        }
+    }
+
+    /// Where the networks are noted.
+    pub(super) fn fabric_file(&self) -> PathBuf {
+        let folder = self.config.state_file.parent();
+        folder.unwrap_or(Path::new("/")).join("fabric.json")
+    }
+
     /// Where a note is written before it takes its place: no reader finds half of one.
     fn unfinished_note(&self) -> PathBuf {
         self.config.state_file.with_extension("new")
@@ -52,6 +76,7 @@ impl Board {
     pub(super) async fn close(&mut self) -> Result<(), Error> {
         let mut errors = Vec::new();
         errors.extend(self.leave(|_| true).await.err());
+        errors.extend(self.unweave().await.err());
         errors.extend(filter::apply(rules::NONE).await.err());
         errors.extend(self.links.remove(&self.config.bridge).await.err());
         if self.forwarding_was_off {
@@ -61,7 +86,14 @@ impl Board {
         if errors.is_empty() {
             let (dir, file) = (&self.config.netns_dir, &self.config.state_file);
             let unfinished = self.unfinished_note();
+            let fabric = self.fabric_file();
+            let unfinished_fabric = fabric.with_extension("new");
             for (what, result) in [
+                (&fabric, tokio::fs::remove_file(&fabric).await),
+                (
+                    &unfinished_fabric,
+                    tokio::fs::remove_file(&unfinished_fabric).await,
+                ),
                 (dir, tokio::fs::remove_dir(dir).await),
                 (&unfinished, tokio::fs::remove_file(&unfinished).await),
                 (file, tokio::fs::remove_file(file).await),

@@ -5,15 +5,17 @@
 
 mod batch;
 mod board;
+mod inside;
 mod keep;
 mod start;
+mod weave;
 
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
-use exec::{Attached, Wish};
+use exec::{Attached, Fabric, Wish};
 use model::TaskId;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -84,6 +86,15 @@ impl Network {
         self.names.detach(task).await;
         let task = task.clone();
         self.ask(|reply| Request::Detach { task, reply }).await?
+    }
+
+    /// Makes the board's part of the cluster's networks so: only what differs is touched, in one transaction on the board and
+    /// one in each task that it concerns. Networks that are no longer told of stay while tasks are in them.
+    ///
+    /// # Errors
+    /// All that the kernel refused; the rest is done.
+    pub async fn weave(&self, fabric: Arc<Fabric>) -> Result<(), Error> {
+        self.ask(|reply| Request::Weave { fabric, reply }).await?
     }
 
     /// Who is attached, and with what, in the order of ids.

@@ -2,18 +2,22 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    net::Ipv4Addr,
     path::Path,
 };
 
+use exec::Fabric;
 use futures::future::join_all;
 use model::TaskId;
 
 use super::board::Board;
 use crate::{
     Config, Error,
-    kernel::{Links, bridge, member, namespace},
-    recover::{self, Note},
+    kernel::{
+        Links, bridge,
+        member::{self, Remains},
+        namespace,
+    },
+    recover::{self, Found, Note},
     wanted::{Wanted, port_address, port_name},
 };
 
@@ -23,10 +27,10 @@ pub async fn open(config: Config) -> Result<Board, Error> {
     prepare_places(&config).await?;
     let note = read_note(&config.state_file).await?;
     let mut wanted = Wanted::new(config.bridge.clone(), config.subnet);
-    let seen = look(&config.netns_dir, &note).await?;
+    let links = Links::open()?;
+    let seen = look(&links, &config.netns_dir, &note).await?;
     let leftovers = recover::recover(&mut wanted, &note, &seen);
 
-    let links = Links::open()?;
     let forwarding_was_off = note.forwarding_was_off || !bridge::forwarding().await?;
     let mut board = Board {
         config,
@@ -36,6 +40,8 @@ pub async fn open(config: Config) -> Result<Board, Error> {
         forwarding_was_off,
         applied: None,
         noted: Some(note),
+        fixtures: BTreeMap::new(),
+        furnished: BTreeMap::new(),
     };
     // Before the switch is touched, so that nobody takes our "on" for the owner's.
     board.note().await;
@@ -43,10 +49,19 @@ pub async fn open(config: Config) -> Result<Board, Error> {
     board.bridge = bridge::ensure(&board.links, &board.config.bridge, board.config.subnet).await?;
 
     for id in leftovers {
-        board.clear(&id, None).await;
+        let remains = Remains {
+            netns: board.netns(&id),
+            ports: Vec::new(),
+        };
+        board.clear(&id, remains).await;
     }
     mend(&mut board).await;
     remove_stray_ports(&board).await?;
+    if let Some(fabric) = read_fabric(&board.fabric_file()).await
+        && let Err(error) = board.weave(&fabric).await
+    {
+        tracing::warn!(%error, "the cluster's networks are not whole");
+    }
     board.filter().await?;
     board.note().await;
     tracing::info!(
@@ -67,6 +82,14 @@ async fn prepare_places(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
+/// The cluster's networks as they were; none if that is not known, as after a reboot.
+async fn read_fabric(path: &Path) -> Option<Fabric> {
+    let text = tokio::fs::read(path).await.ok()?;
+    serde_json::from_slice(&text)
+        .inspect_err(|error| tracing::warn!(%error, "the notes on the cluster's networks are unreadable"))
+        .ok()
+}
+
 async fn read_note(path: &Path) -> Result<Note, Error> {
     match tokio::fs::read(path).await {
         Ok(text) => Ok(Note::parse(&text).unwrap_or_else(|| {
@@ -78,8 +101,12 @@ async fn read_note(path: &Path) -> Result<Note, Error> {
     }
 }
 
-/// Every entry of the directory of namespaces. The kernel is asked for the addresses of those that the notes do not name.
-async fn look(dir: &Path, note: &Note) -> Result<BTreeMap<TaskId, Option<Option<Ipv4Addr>>>, Error> {
+/// Every entry of the directory of namespaces. The kernel is asked about those that the notes do not name.
+async fn look(
+    links: &Links,
+    dir: &Path,
+    note: &Note,
+) -> Result<BTreeMap<TaskId, Option<Option<Found>>>, Error> {
     let listing = Error::kernel("listing", dir.display());
     let mut names = Vec::new();
     let listed = async {
@@ -98,30 +125,30 @@ async fn look(dir: &Path, note: &Note) -> Result<BTreeMap<TaskId, Option<Option<
         if note.names(&id) {
             return (id, Some(None));
         }
-        let address = member::address(&path).await.unwrap_or_else(|error| {
+        let found = member::found(links, &path).await.unwrap_or_else(|error| {
             tracing::warn!(task = %id, %error, "cannot look into a task's network");
             None
         });
-        (id, Some(address))
+        (id, Some(found))
     });
     Ok(join_all(looked).await.into_iter().collect())
 }
 
 /// Makes every member whole. One that cannot be is not worth a board that does not start.
 async fn mend(board: &mut Board) {
-    let subnet = board.config.subnet;
     let mended = join_all(board.wanted.members().iter().map(|(id, member)| {
-        let (links, bridge, netns, address) = (&board.links, board.bridge, board.netns(id), member.address);
+        let board = &board;
         async move {
-            let result = member::ensure(links, bridge, &netns, subnet, address).await;
-            (id.clone(), address, result)
+            let netns = board.netns(id);
+            let result = member::ensure(&board.links, &board.ties(member, &netns)).await;
+            (id.clone(), Remains::of(netns, member), result)
         }
     }))
     .await;
-    for (id, address, result) in mended {
+    for (id, remains, result) in mended {
         let Err(error) = result else { continue };
         tracing::warn!(task = %id, %error, "cannot take over a task's network");
-        board.clear(&id, Some(address)).await;
+        board.clear(&id, remains).await;
         board.wanted.forget(&id);
     }
 }

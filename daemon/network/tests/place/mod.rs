@@ -7,10 +7,13 @@
     reason = "clippy takes helpers outside test functions for no tests"
 )]
 
+pub mod boards;
+
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket},
     os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::Command,
@@ -23,6 +26,13 @@ use model::PortProtocol;
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, setns, unshare},
+    sys::{
+        socket::{
+            AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, recv, sendto, setsockopt,
+            socket, sockopt::ReceiveTimeout,
+        },
+        time::{TimeVal, TimeValLike},
+    },
 };
 use tokio::sync::oneshot;
 
@@ -201,6 +211,44 @@ pub async fn call_udp(from: Option<&Path>, address: Ipv4Addr, port: u16) -> std:
         let mut buffer = [0; 64];
         let length = socket.recv(&mut buffer)?;
         Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    })
+    .await
+}
+
+/// Who answered how often.
+pub async fn ask(from: Option<&Path>, address: Ipv4Addr, port: u16, times: usize) -> BTreeMap<String, usize> {
+    let mut answers = BTreeMap::new();
+    for _ in 0..times {
+        let answer = call(from, address, port).await.unwrap();
+        *answers.entry(answer).or_default() += 1;
+    }
+    answers
+}
+
+/// Runs a program in a namespace and returns what it printed.
+pub fn within(namespace: &Path, line: &str) -> String {
+    sh(&format!("nsenter --net={} {line}", namespace.display()))
+}
+
+/// Whether an address answers to an echo request from a namespace.
+pub async fn ping(from: Option<&Path>, address: Ipv4Addr) -> bool {
+    inside(from, move || {
+        let kind = SockType::Raw;
+        let socket = socket(AddressFamily::Inet, kind, SockFlag::empty(), SockProtocol::Icmp).unwrap();
+        let patience = TimeVal::seconds(2);
+        setsockopt(&socket, ReceiveTimeout, &patience).unwrap();
+        // Type 8, code 0, checksum, identifier 1, number 1.
+        let request = [8, 0, 0xf7, 0xfd, 0, 1, 0, 1];
+        let to = SockaddrIn::from(SocketAddrV4::new(address, 0));
+        sendto(socket.as_raw_fd(), &request, &to, MsgFlags::empty()).unwrap();
+        let mut buffer = [0; 64];
+        // A socket of this kind hears all: its own request if it is one to itself.
+        while let Ok(length) = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+            if length >= 28 && buffer[20] == 0 {
+                return true;
+            }
+        }
+        false
     })
     .await
 }

@@ -1,0 +1,195 @@
+//! The board's table: host ports, the routing mesh, who may pass.
+
+use std::{collections::BTreeSet, fmt::Write, net::Ipv4Addr};
+
+use exec::{MeshPort, Overlay};
+
+use super::{NONE, collection, in_turn};
+use crate::{
+    overlay::{PORT, bridge_name},
+    wanted::Wanted,
+};
+
+/// The complete rules of the board for `nft -f -`.
+pub fn ruleset(wanted: &Wanted) -> String {
+    let mut text = String::from(NONE);
+    text.push_str("table inet bramble {\n");
+    let host_ports = wanted.host_ports();
+    let elements = host_ports.iter().map(|(port, address)| {
+        format!(
+            "{} . {} : {address} . {}",
+            port.protocol, port.published, port.target
+        )
+    });
+    let port = "inet_proto . inet_service";
+    let target = format!("{port} : ipv4_addr . inet_service");
+    collection(&mut text, "map", "host_ports", &target, elements);
+    mesh(&mut text, wanted);
+    sets(&mut text, wanted);
+    chains(&mut text, wanted);
+    text.push_str("}\n");
+    text
+}
+
+/// The addresses that connections to a port of the mesh may go to.
+fn backends(wanted: &Wanted, port: &MeshPort) -> Vec<Ipv4Addr> {
+    let mesh = wanted.fabric().networks.iter().find(|one| one.ingress);
+    let endpoints = mesh.into_iter().flat_map(|overlay| &overlay.endpoints);
+    let takers = endpoints.filter(|one| one.takes && one.service == port.service);
+    let addresses: BTreeSet<Ipv4Addr> = takers.map(|one| one.address).collect();
+    addresses.into_iter().collect()
+}
+
+/// A chain for each published port, the map that leads to them, and the ports behind which there is nobody.
+fn mesh(text: &mut String, wanted: &Wanted) {
+    let (mut served, mut deaf) = (Vec::new(), Vec::new());
+    for port in &wanted.fabric().ports {
+        let (protocol, published) = (port.protocol, port.published);
+        let backends = backends(wanted, port);
+        if backends.is_empty() {
+            deaf.push(format!("{protocol} . {published}"));
+            continue;
+        }
+        let turns: Vec<String> = backends
+            .iter()
+            .map(|to| format!("{to} . {}", port.target))
+            .collect();
+        let _ = writeln!(
+            text,
+            "\tchain mesh_{protocol}_{published} {{\n\t\tmeta l4proto {protocol} dnat ip to {}\n\t}}",
+            in_turn(&turns)
+        );
+        served.push(format!(
+            "{protocol} . {published} : jump mesh_{protocol}_{published}"
+        ));
+    }
+    let port = "inet_proto . inet_service";
+    collection(text, "map", "mesh", &format!("{port} : verdict"), served);
+    collection(text, "set", "deaf", port, deaf);
+}
+
+fn sets(text: &mut String, wanted: &Wanted) {
+    let overlays = &wanted.fabric().networks;
+    let bridges: Vec<String> = overlays
+        .iter()
+        .map(|one| format!("\"{}\"", bridge_name(one.vni)))
+        .collect();
+    collection(text, "set", "overlays", "ifname", &bridges);
+    let within = bridges.iter().map(|bridge| format!("{bridge} . {bridge}"));
+    collection(text, "set", "within", "ifname . ifname", within);
+    let there: BTreeSet<String> = overlays
+        .iter()
+        .flat_map(|overlay| endpoints(wanted, overlay))
+        .collect();
+    collection(text, "set", "endpoints", "ifname . ipv4_addr", there);
+    let closed = wanted.members().values().filter(|member| member.closed);
+    collection(
+        text,
+        "set",
+        "closed",
+        "ipv4_addr",
+        closed.map(|member| member.address),
+    );
+}
+
+/// All that is in a network, with its bridge: what managers tell of, and who is seated here already.
+fn endpoints(wanted: &Wanted, overlay: &Overlay) -> impl Iterator<Item = String> {
+    let vni = overlay.vni;
+    let seats = wanted.members().values().flat_map(|member| &member.seats);
+    let seated = seats.filter(move |seat| seat.vni == vni).map(|seat| seat.address);
+    let told = overlay.endpoints.iter().map(|one| one.address);
+    told.chain(seated)
+        .map(move |address| format!("\"{}\" . {address}", bridge_name(vni)))
+}
+
+/// Only the other boards may put packets into the networks' tunnels.
+fn tunnels(overlays: &[Overlay]) -> String {
+    let numbers: Vec<String> = overlays
+        .iter()
+        .map(|overlay| format!("{:#x}", overlay.vni))
+        .collect();
+    let peers = overlays.iter().flat_map(|overlay| &overlay.peers);
+    let boards: BTreeSet<String> = peers.map(|peer| peer.underlay.to_string()).collect();
+    let boards: Vec<String> = boards.into_iter().collect();
+    let others = match boards.as_slice() {
+        [] => String::new(),
+        boards => format!("ip saddr != {{ {} }} ", boards.join(", ")),
+    };
+    match numbers.as_slice() {
+        [] => String::new(),
+        // The network's number is in the fifth to seventh octet after UDP's header.
+        numbers => format!(
+            "\t\tudp dport {PORT} @th,96,24 {{ {} }} {others}drop\n",
+            numbers.join(", ")
+        ),
+    }
+}
+
+fn chains(text: &mut String, wanted: &Wanted) {
+    let (bridge, subnet) = (&wanted.bridge, wanted.subnet);
+    let tunnels = tunnels(&wanted.fabric().networks);
+    let _ = write!(
+        text,
+        r#"	# route_localnet is on for bridges: the board's loopback addresses are nothing for tasks all the same.
+	chain loopback {{
+		type filter hook prerouting priority raw; policy accept;
+		iifname "{bridge}" ip daddr 127.0.0.0/8 drop
+		iifname @overlays ip daddr 127.0.0.0/8 drop
+	}}
+	chain arriving {{
+		type nat hook prerouting priority dstnat; policy accept;
+		iifname @overlays accept
+		meta nfproto ipv4 fib daddr type local jump published
+	}}
+	chain from_board {{
+		type nat hook output priority -100; policy accept;
+		meta nfproto ipv4 fib daddr type local jump published
+	}}
+	chain published {{
+		dnat ip to meta l4proto . th dport map @host_ports
+		meta l4proto . th dport vmap @mesh
+	}}
+	# A tool that hears "no" at once is better off than one that waits.
+	chain gone {{
+		meta l4proto tcp reject with tcp reset
+		reject
+	}}
+	# Whom tasks did not call reaches them by published ports only, even if routed here on purpose. Networks of the cluster
+	# have no way out here but the answers of the mesh. Sessions of who is gone are cut.
+	chain passing {{
+		type filter hook forward priority filter; policy accept;
+		iifname . oifname @within accept
+		oifname @overlays oifname . ip daddr != @endpoints jump gone
+		ct state established,related accept
+		iifname "{bridge}" ip saddr @closed jump gone
+		ct status dnat accept
+		iifname @overlays jump gone
+		oifname @overlays drop
+		oifname != "{bridge}" accept
+		iifname "{bridge}" accept
+		drop
+	}}
+	# Networks of the cluster do not reach the board itself.
+	chain entering {{
+		type filter hook input priority filter; policy accept;
+		ct state established,related accept
+		iifname @overlays icmp type echo-request accept
+		iifname @overlays jump gone
+		iifname "{bridge}" ip saddr @closed jump gone
+		fib daddr type local meta l4proto . th dport @deaf jump gone
+{tunnels}	}}
+	# A task that calls a neighbour by the board's address must not be told of a shorter way: it would go past the translation.
+	chain redirects {{
+		type filter hook output priority filter; policy accept;
+		oifname "{bridge}" icmp type redirect drop
+	}}
+	chain leaving {{
+		type nat hook postrouting priority srcnat; policy accept;
+		oifname != "{bridge}" ip saddr {subnet} masquerade
+		oifname "{bridge}" ip saddr 127.0.0.0/8 masquerade
+		oifname @overlays ip saddr 127.0.0.0/8 masquerade
+		oifname "{bridge}" ip saddr {subnet} ct status dnat masquerade
+	}}
+"#
+    );
+}

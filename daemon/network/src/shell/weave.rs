@@ -1,0 +1,203 @@
+//! From what the managers tell to bridges, tunnels, tables of who is where, and rules: only what differs is touched.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    net::Ipv4Addr,
+};
+
+use exec::{Fabric, Overlay};
+use futures::future::join_all;
+use model::TaskId;
+
+use super::board::Board;
+use crate::{
+    Error,
+    kernel::{
+        Link,
+        member::{self, Ties},
+        neighbours,
+        overlay::{self, Plan},
+    },
+    overlay::{
+        Entries, Fixture, OVERHEAD, USUAL_MTU, bridge_name, difference, entries, network_of, seat_name,
+        seat_of,
+    },
+    wanted::Member,
+};
+
+impl Board {
+    /// Makes the board's part of the cluster's networks so, and goes on after errors.
+    pub(super) async fn weave(&mut self, fabric: &Fabric) -> Result<(), Error> {
+        self.wanted.weave(fabric);
+        self.note().await;
+        self.note_fabric().await;
+        let mut errors = Vec::new();
+        let links = self.links.all().await?;
+        self.fix(&links, &mut errors).await;
+        self.mend_seats(&links, &mut errors).await;
+        errors.extend(self.place().await.err());
+        errors.extend(self.furnish_all().await);
+        errors.extend(self.filter().await.err());
+        errors.extend(self.unravel(&links).await.err());
+        Error::all(errors)
+    }
+
+    /// What ties a member to the board.
+    pub(super) fn ties<'a>(&'a self, member: &'a Member, netns: &'a std::path::Path) -> Ties<'a> {
+        Ties {
+            netns,
+            member,
+            bridge: self.bridge,
+            subnet: self.wanted.subnet,
+            fixtures: &self.fixtures,
+        }
+    }
+
+    /// Bridges and tunnels.
+    async fn fix(&mut self, links: &[Link], errors: &mut Vec<Error>) {
+        let underlay = self.underlay(links).await;
+        let mut fixtures = BTreeMap::new();
+        for one in &self.wanted.fabric().networks {
+            let usual = underlay.map(|mtu| mtu.saturating_sub(OVERHEAD)).or_else(|| {
+                links
+                    .iter()
+                    .find(|link| link.name == bridge_name(one.vni))
+                    .map(|link| link.mtu)
+            });
+            let plan = Plan {
+                vni: one.vni,
+                address: one.board,
+                prefix: one.prefix,
+                mtu: one.mtu.map(u32::from).or(usual).unwrap_or(USUAL_MTU),
+                from_loopback: one.ingress,
+            };
+            match overlay::ensure(&self.links, &plan, links).await {
+                Ok((fixture, changed)) => {
+                    if changed {
+                        // Whoever is in it has lost something by it.
+                        self.furnished.retain(|id, _| {
+                            !self
+                                .wanted
+                                .members()
+                                .get(id)
+                                .is_some_and(|member| member.seats.iter().any(|seat| seat.vni == one.vni))
+                        });
+                    }
+                    fixtures.insert(one.vni, fixture);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        self.fixtures = fixtures;
+    }
+
+    /// The largest packet that all ways to other boards take; none if there are no ways.
+    async fn underlay(&self, links: &[Link]) -> Option<u32> {
+        let peers = self.wanted.fabric().networks.iter().flat_map(|one| &one.peers);
+        let boards: BTreeSet<Ipv4Addr> = peers.map(|peer| peer.underlay).collect();
+        let mut smallest = None;
+        for board in boards {
+            let Ok(Some(index)) = self.links.way_to(board).await else {
+                continue;
+            };
+            let found = links.iter().find(|link| link.index == index).map(|link| link.mtu);
+            smallest = smallest.into_iter().chain(found).min();
+        }
+        smallest
+    }
+
+    /// Seats whose ports are not as they should be, and those of tasks that were not looked at since the start.
+    async fn mend_seats(&mut self, links: &[Link], errors: &mut Vec<Error>) {
+        let ports: BTreeMap<&str, &Link> = links.iter().map(|link| (link.name.as_str(), link)).collect();
+        let seated = |vni: u32, address: Ipv4Addr| {
+            let port = ports.get(seat_name(vni, address).as_str());
+            port.is_some_and(|port| {
+                port.up && port.bridge == self.fixtures.get(&vni).map(|fixture| fixture.bridge)
+            })
+        };
+        let members = self.wanted.members().iter();
+        let loose: Vec<(&TaskId, &Member)> = members
+            .filter(|(_, member)| !member.leaving && !member.seats.is_empty())
+            .filter(|(id, member)| {
+                let whole = member.seats.iter().all(|seat| seated(seat.vni, seat.address));
+                !whole || !self.furnished.contains_key(*id)
+            })
+            .collect();
+        let board = &*self;
+        let mended = join_all(loose.into_iter().map(|(id, member)| async move {
+            let netns = board.netns(id);
+            let result = member::ensure(&board.links, &board.ties(member, &netns)).await;
+            (id.clone(), result)
+        }))
+        .await;
+        for (id, result) in mended {
+            self.furnished.remove(&id);
+            errors.extend(result.err());
+        }
+    }
+
+    /// The tables of who is where.
+    pub(super) async fn place(&self) -> Result<(), Error> {
+        let overlays = &self.wanted.fabric().networks;
+        let fixed: Vec<(&Overlay, &Fixture)> = overlays
+            .iter()
+            .filter_map(|one| Some((one, self.fixtures.get(&one.vni)?)))
+            .collect();
+        if fixed.is_empty() {
+            return Ok(());
+        }
+        let links = self.links.all().await?;
+        let mut seats: BTreeMap<u32, BTreeMap<Ipv4Addr, u32>> = BTreeMap::new();
+        for link in &links {
+            if let Some((vni, address)) = seat_of(&link.name) {
+                seats.entry(vni).or_default().insert(address, link.index);
+            }
+        }
+        let none = BTreeMap::new();
+        let wanted: Entries = fixed
+            .iter()
+            .flat_map(|(one, fixture)| entries(one, fixture, seats.get(&one.vni).unwrap_or(&none)))
+            .collect();
+        let fixtures: Vec<Fixture> = fixed.iter().map(|(_, fixture)| (*fixture).clone()).collect();
+        let found = neighbours::found(&self.links, &fixtures).await?;
+        let (removed, set) = difference(&found, &wanted);
+        Error::all(neighbours::change(&self.links, removed, set).await)
+    }
+
+    /// Removes the links of networks that are no more, and of seats that are nobody's.
+    pub(super) async fn unravel(&self, links: &[Link]) -> Result<(), Error> {
+        let seats: HashSet<String> = self
+            .wanted
+            .members()
+            .values()
+            .flat_map(Member::seat_ports)
+            .collect();
+        let mut networks = self.wanted.seated();
+        networks.extend(self.wanted.fabric().networks.iter().map(|one| one.vni));
+        let stray = |name: &&String| {
+            network_of(name).is_some_and(|vni| !networks.contains(&vni))
+                || seat_of(name).is_some() && !seats.contains(*name)
+        };
+        let names = links.iter().map(|link| &link.name).filter(stray);
+        self.links.remove_all(&names.cloned().collect()).await
+    }
+
+    /// Removes networks that managers no longer tell of once nobody is in them any more.
+    pub(super) async fn prune(&mut self) -> Result<(), Error> {
+        if !self.wanted.prune() {
+            return Ok(());
+        }
+        let kept: BTreeSet<u32> = self.wanted.fabric().networks.iter().map(|one| one.vni).collect();
+        self.fixtures.retain(|vni, _| kept.contains(vni));
+        let links = self.links.all().await?;
+        self.unravel(&links).await
+    }
+
+    /// Removes all networks of the cluster.
+    pub(super) async fn unweave(&mut self) -> Result<(), Error> {
+        self.wanted.weave(&Fabric::default());
+        self.prune().await?;
+        let links = self.links.all().await?;
+        self.unravel(&links).await
+    }
+}
