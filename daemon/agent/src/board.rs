@@ -2,7 +2,8 @@
 
 use crate::drive;
 use crate::keep::{Keep, KeepError, Note};
-use exec::Executor;
+use crate::weave::{self, Loom};
+use exec::{Executor, Fabric};
 use model::{Task, TaskId, TaskState, TaskStatus, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub struct Board {
 pub(crate) struct Inner {
     pub executor: Arc<dyn Executor>,
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// The cluster's networks.
+    pub loom: Loom,
     keep: Keep,
     entries: Mutex<BTreeMap<TaskId, Entry>>,
     /// Counts changes of statuses.
@@ -52,17 +55,18 @@ impl Board {
     /// [`KeepError`] if the disk can't be used.
     pub async fn open(config: Config, executor: Arc<dyn Executor>) -> Result<Self, KeepError> {
         let (dir, boot) = (config.dir.clone(), config.boot.clone());
-        let (keep, tasks, new_boot) = blocking(move || {
+        let (keep, tasks, fabric, new_boot) = blocking(move || {
             let keep = Keep::open(&dir)?;
             let new_boot = keep.new_boot(&boot)?;
-            let tasks = keep.tasks()?;
-            Ok((keep, tasks, new_boot))
+            let (tasks, fabric) = (keep.tasks()?, keep.fabric()?);
+            Ok((keep, tasks, fabric, new_boot))
         })
         .await?;
         let board = Self {
             inner: Arc::new(Inner {
                 executor,
                 now: config.now,
+                loom: Loom::new(fabric),
                 keep,
                 entries: Mutex::default(),
                 changed: watch::channel(0).0,
@@ -76,6 +80,11 @@ impl Board {
         for task in tasks {
             board.begin(task, new_boot);
         }
+        let inner = board.inner.clone();
+        board.inner.drivers.spawn(async move {
+            let stopping = inner.stopping.clone();
+            stopping.run_until_cancelled(weave::run(inner)).await;
+        });
         board.inner.drivers.spawn(sweep(board.clone()));
         Ok(board)
     }
@@ -115,6 +124,17 @@ impl Board {
                 entry.wish.send_replace(None);
             }
         }
+        Ok(())
+    }
+
+    /// Takes the cluster's networks as the leader tells them: on disk first, then in effect, in a moment.
+    ///
+    /// # Errors
+    /// [`KeepError`]: nothing has taken effect.
+    pub(crate) async fn weave(&self, fabric: Arc<Fabric>) -> Result<(), KeepError> {
+        let (keep, kept) = (self.inner.keep.clone(), fabric.clone());
+        blocking(move || keep.keep_fabric(&kept)).await?;
+        self.inner.loom.want(fabric);
         Ok(())
     }
 
@@ -164,7 +184,12 @@ impl Board {
         let done = self.assign(Vec::new(), Vec::new(), true).await;
         let mut changes = self.changes();
         while !self.inner.lock().is_empty() && changes.changed().await.is_ok() {}
+        let none = Arc::new(Fabric::default());
+        let done = done.and(self.weave(none.clone()).await);
         self.close().await;
+        if let Err(error) = self.inner.executor.weave(none).await {
+            tracing::warn!(%error, "what is left of the cluster's networks was not removed");
+        }
         done
     }
 

@@ -5,6 +5,7 @@
 //! decide what to do.
 
 use crate::board::Inner;
+use crate::weave;
 use exec::{Controller, Error, Step};
 use model::{Task, TaskState};
 use std::sync::Arc;
@@ -20,6 +21,9 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(10),
 ];
 
+/// A task whose networks are not there after so long says so.
+const NETWORK_SOON: Duration = Duration::from_secs(2);
+
 /// What is left of a task is tried to be removed at these times, the last one over and over.
 const REMOVAL_PAUSE: Duration = Duration::from_secs(5);
 
@@ -34,7 +38,10 @@ pub(crate) async fn drive(
     if revive && wants_revival(&task) {
         tracing::info!("started again after a power cut");
         let revived = tokio::select! {
-            revived = start_again(&*controller) => revived,
+            revived = async {
+                weave::ready(&mut inner.loom.state(), &task).await;
+                start_again(&*controller).await
+            } => revived,
             () = ending(&mut wishes) => Ok(()),
         };
         if let Err(error) = revived {
@@ -61,6 +68,9 @@ pub(crate) async fn drive(
             if wishes.changed().await.is_err() {
                 return;
             }
+            continue;
+        }
+        if step == Step::Prepare && !has_networks(&inner, &mut task, &mut wishes).await {
             continue;
         }
         let outcome = tokio::select! {
@@ -92,6 +102,21 @@ pub(crate) async fn drive(
         }
     }
     remove(&inner, &task, &*controller, &wishes).await;
+}
+
+/// Waits until the board has all networks of a task, and shows what it waits for; false if it is to end meanwhile.
+async fn has_networks(inner: &Inner, task: &mut Task, wishes: &mut watch::Receiver<Option<Task>>) -> bool {
+    let mut state = inner.loom.state();
+    loop {
+        tokio::select! {
+            () = weave::ready(&mut state, task) => return true,
+            () = ending(wishes) => return false,
+            () = tokio::time::sleep(NETWORK_SOON) => {}
+        }
+        if let Some(lacking) = inner.loom.lacks(task) {
+            trouble(inner, task, &Error::Temporary(lacking)).await;
+        }
+    }
 }
 
 /// A task that ran or was about to when the power went.

@@ -1,8 +1,9 @@
-//! What survives a power cut: the tasks that this node was given, and how far they came.
+//! What survives a power cut: the tasks that this node was given, how far they came, and the cluster's networks.
 //!
 //! One small redb file. A write is a transaction with an fsync, so only what matters is written: new and gone tasks, and
 //! states from `running` on. A task that was on its way there is simply begun again.
 
+use exec::Fabric;
 use model::{Task, TaskId};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use std::path::Path;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 
 const TASKS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("tasks");
 const FACTS: TableDefinition<'_, &str, &str> = TableDefinition::new("facts");
+/// The fact that is the cluster's networks.
+const FABRIC: &str = "fabric";
 
 /// Why the disk could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +110,29 @@ impl Keep {
                     Note::Gone(id) => drop(table.remove(id.as_str()).map_err(database)?),
                 }
             }
+        }
+        transaction.commit().map_err(database)
+    }
+
+    /// The networks as they were told last; none if they never were, or can't be read (they will be told again).
+    pub fn fabric(&self) -> Result<Option<Fabric>, KeepError> {
+        let transaction = self.database.begin_read().map_err(database)?;
+        let table = transaction.open_table(FACTS).map_err(database)?;
+        let kept = table.get(FABRIC).map_err(database)?;
+        Ok(kept.and_then(|kept| {
+            serde_json::from_str(kept.value())
+                .inspect_err(|error| tracing::warn!(%error, "networks on disk can't be read: left out"))
+                .ok()
+        }))
+    }
+
+    /// Keeps the networks.
+    pub fn keep_fabric(&self, fabric: &Fabric) -> Result<(), KeepError> {
+        let text = serde_json::to_string(fabric).map_err(database)?;
+        let transaction = self.database.begin_write().map_err(database)?;
+        {
+            let mut table = transaction.open_table(FACTS).map_err(database)?;
+            table.insert(FABRIC, text.as_str()).map_err(database)?;
         }
         transaction.commit().map_err(database)
     }

@@ -16,6 +16,7 @@ mod drive;
 mod keep;
 mod logs;
 mod session;
+mod weave;
 
 pub use board::{Board, Config};
 pub use keep::KeepError;

@@ -3,11 +3,12 @@
 use crate::board::Board;
 use crate::logs::Tellers;
 use async_trait::async_trait;
-use exec::File;
+use exec::{Fabric, File};
 use model::{FileKey, Hidden, NodeDescription, Task};
 use rand::RngExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -155,6 +156,7 @@ async fn session(board: &Board, me: &Self_, channel: Channel, orders: &watch::Se
         have: 0,
         told: BTreeMap::new(),
         files: BTreeSet::new(),
+        fabric: None,
     }
     .keep(incoming)
     .await
@@ -175,12 +177,15 @@ struct Session<'a> {
     told: BTreeMap<model::TaskId, model::TaskStatus>,
     /// What the leader gave us in this session for tasks to read.
     files: BTreeSet<FileKey>,
+    /// The networks as the leader told them last in this session.
+    fabric: Option<Arc<Fabric>>,
 }
 
 impl Session<'_> {
     async fn keep(mut self, mut incoming: tonic::Streaming<FromLeader>) -> Status {
         let mut tellers = Tellers::new(self.board.inner.clone(), self.out.clone());
         let mut changes = self.board.changes();
+        let mut woven = self.board.inner.loom.state();
         let mut holding = self.me.holding.clone();
         let mut beat = tokio::time::interval(Duration::from_secs(5));
         let mut describe = tokio::time::interval_at(Instant::now() + DESCRIBE, DESCRIBE);
@@ -205,6 +210,13 @@ impl Session<'_> {
                     Err(_) => return Status::cancelled("closing"),
                 },
                 _ = describe.tick() => self.describe().await,
+                changed = woven.changed() => match changed {
+                    Ok(()) => {
+                        let woven = woven.borrow_and_update().woven.clone();
+                        self.acknowledge(woven).await
+                    }
+                    Err(_) => return Status::cancelled("closing"),
+                },
                 changed = changes.changed() => match changed {
                     Ok(()) => self.report().await,
                     Err(_) => return Status::cancelled("closing"),
@@ -233,6 +245,7 @@ impl Session<'_> {
             }
             from_leader::Message::File(file) => self.give(file),
             from_leader::Message::Assign(assign) => self.assign(assign).await?,
+            from_leader::Message::Weave(weave) => self.weave(&weave).await?,
             from_leader::Message::Managers(managers) => {
                 self.orders
                     .send_modify(|orders| orders.managers = managers.managers);
@@ -278,6 +291,27 @@ impl Session<'_> {
             self.board.inner.executor.keep_files(&self.files);
         }
         Ok(())
+    }
+
+    async fn weave(&mut self, weave: &proto::Weave) -> Result<(), Status> {
+        let fabric: Fabric = serde_json::from_slice(&weave.fabric)
+            .map_err(|error| Status::data_loss(format!("networks that can't be read: {error}")))?;
+        let fabric = Arc::new(fabric);
+        self.fabric = Some(fabric.clone());
+        let kept = self.board.weave(fabric).await;
+        kept.map_err(|error| Status::unavailable(error.to_string()))
+    }
+
+    /// Tells the leader that what it told last is in effect.
+    async fn acknowledge(&self, woven: Option<Arc<Fabric>>) -> Result<(), ()> {
+        match woven.filter(|woven| self.fabric.as_ref().is_some_and(|told| Arc::ptr_eq(told, woven))) {
+            Some(fabric) => {
+                let number = fabric.number;
+                self.send(from_node::Message::Woven(proto::Woven { number }))
+                    .await
+            }
+            None => Ok(()),
+        }
     }
 
     async fn beat(&self, description: Option<&NodeDescription>) -> Result<(), ()> {

@@ -88,8 +88,12 @@ impl Executor for Fake {
     }
     fn give(&self, _: model::FileKey, _: Option<exec::File>) {}
     fn keep_files(&self, _: &std::collections::BTreeSet<model::FileKey>) {}
-    async fn weave(&self, _: Arc<exec::Fabric>) -> Result<(), Error> {
-        Ok(())
+    async fn weave(&self, fabric: Arc<exec::Fabric>) -> Result<(), Error> {
+        self.done.lock().unwrap().push(format!("weave {}", fabric.number));
+        match fabric.number {
+            13 => Err(Error::Temporary("no luck".into())),
+            _ => Ok(()),
+        }
     }
 
     async fn logs(&self, _: LogWish) -> Result<LogStream, Error> {
@@ -301,4 +305,90 @@ async fn trouble_that_does_not_pass_ends_in_a_rejection() {
         Some("registry out of reach")
     );
     assert_eq!(fake.did("prepare t"), 6);
+}
+
+fn net() -> model::Network {
+    let mut network = model::Network {
+        id: "net".into(),
+        ..model::Network::default()
+    };
+    network.spec.name = "onet".into();
+    network
+}
+
+fn fabric(number: u64) -> Arc<exec::Fabric> {
+    Arc::new(exec::Fabric {
+        number,
+        networks: vec![exec::Overlay {
+            id: "net".into(),
+            name: "onet".into(),
+            vni: 4097,
+            subnet: [10, 0, 1, 0].into(),
+            prefix: 24,
+            board: [10, 0, 1, 2].into(),
+            internal: false,
+            ingress: false,
+            mtu: None,
+            peers: vec![],
+            endpoints: vec![],
+            services: vec![],
+        }],
+        ports: vec![],
+    })
+}
+
+fn in_net(id: &str) -> Task {
+    let mut task = task(id, TaskState::Running);
+    task.networks_attachments = Some(vec![model::NetworkAttachment {
+        network: net(),
+        addresses: Some(vec!["10.0.1.7/24".into()]),
+    }]);
+    task
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_waits_for_its_networks_and_says_so() {
+    let (dir, fake) = (tempfile::tempdir().unwrap(), Fake::default());
+    let board = open(dir.path(), "1", &fake).await;
+    board.weave(fabric(13)).await.unwrap();
+    board.assign(vec![in_net("t")], vec![], true).await.unwrap();
+    let mut changes = board.changes();
+    let waits = |board: &Board| board.statuses()[0].1.err.clone();
+    while waits(&board).is_none() {
+        changes.changed().await.unwrap();
+    }
+    let err = waits(&board).unwrap();
+    assert_eq!(err, "network onet is not on this board yet: no luck");
+    assert_eq!(fake.did("prepare t"), 0);
+    assert!(fake.did("weave 13") > 1, "it is tried again");
+    board.weave(fabric(14)).await.unwrap();
+    comes_to(&board, "t", TaskState::Running).await;
+    assert_eq!(board.statuses()[0].1.err, None);
+}
+
+#[tokio::test]
+async fn after_a_power_cut_networks_are_there_before_tasks_and_without_managers() {
+    let (dir, fake) = (tempfile::tempdir().unwrap(), Fake::default());
+    let board = open(dir.path(), "1", &fake).await;
+    board.weave(fabric(7)).await.unwrap();
+    board.assign(vec![in_net("t")], vec![], true).await.unwrap();
+    comes_to(&board, "t", TaskState::Running).await;
+    board.close().await;
+    drop(board);
+
+    let again = Fake::default();
+    let board = open(dir.path(), "2", &again).await;
+    comes_to(&board, "t", TaskState::Running).await;
+    let done = loop {
+        let done = again.done.lock().unwrap().clone();
+        if done.iter().any(|what| what == "start t") {
+            break done;
+        }
+        tokio::task::yield_now().await;
+    };
+    let at = |what: &str| done.iter().position(|done| done == what);
+    assert!(
+        at("weave 7") < at("start t") && at("weave 7").is_some(),
+        "{done:?}"
+    );
 }

@@ -58,6 +58,7 @@ pub(crate) struct Inner {
     soft: soft::Soft,
     sessions: seats::Sessions,
     logs: sessions::Logs,
+    looms: sessions::Looms,
     /// Changes when leadership begins or ends: what belongs to one epoch ends with it.
     epoch: watch::Sender<String>,
     tasks: TaskTracker,
@@ -93,6 +94,7 @@ impl Manager {
             clock,
             sessions: seats::Sessions::default(),
             logs: sessions::Logs::default(),
+            looms: sessions::Looms::default(),
             epoch: watch::channel(String::new()).0,
             tasks: TaskTracker::new(),
         });

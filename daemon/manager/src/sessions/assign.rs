@@ -1,10 +1,15 @@
 //! What a node is to run, as differences from what it was told: a pure function of the view.
+//!
+//! A task that is to end is told so only once no board sends new connections to it any more, or [`PATIENCE`] is over.
+
+use super::loom::PATIENCE;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use model::{Driver, FileKey, Hidden, NodeId, Task, TaskId, TaskState};
 use state::View;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// What a node was told.
 #[derive(Debug, Default)]
@@ -13,6 +18,16 @@ pub(super) struct Told {
     tasks: BTreeMap<TaskId, TaskState>,
     /// What its tasks read, with the version that it was sent in.
     files: BTreeMap<FileKey, u64>,
+    /// Tasks that are to end and are not told yet, since then.
+    held: BTreeMap<TaskId, Instant>,
+}
+
+/// What is asked of the boards' networks.
+pub(super) struct Drain<'a> {
+    /// True if a board may still send new connections to the task.
+    pub reaches: &'a dyn Fn(&TaskId) -> bool,
+    /// The time.
+    pub now: Instant,
 }
 
 /// What to tell it now, in this order.
@@ -22,6 +37,8 @@ pub(super) struct Difference {
     pub tasks: Vec<Arc<Task>>,
     pub gone: Vec<TaskId>,
     pub files_gone: Vec<FileKey>,
+    /// Look again then: until that time a board is waited for.
+    pub look_again: Option<Instant>,
 }
 
 /// What stands behind a key.
@@ -38,13 +55,21 @@ impl Difference {
 }
 
 /// Brings `told` up to the view and says what that took.
-pub(super) fn difference(view: &View, node: &NodeId, told: &mut Told) -> Difference {
+pub(super) fn difference(view: &View, node: &NodeId, told: &mut Told, drain: &Drain<'_>) -> Difference {
     let mut difference = Difference::default();
+    let mut held = BTreeMap::new();
     let mut read = BTreeSet::new();
     for task in view
         .tasks_of_node(node)
         .filter(|task| task.status.state >= TaskState::Assigned)
     {
+        if let Some((since, until)) = told.holds(task, drain) {
+            held.insert(task.id.clone(), since);
+            let look_again = difference.look_again.map_or(until, |already| already.min(until));
+            difference.look_again = Some(look_again);
+            read.extend(FileKey::of(task));
+            continue;
+        }
         // A task that ends reads nothing any more.
         if task.desired_state <= TaskState::Complete && !task.status.state.is_final() {
             read.extend(FileKey::of(task));
@@ -53,6 +78,7 @@ pub(super) fn difference(view: &View, node: &NodeId, told: &mut Told) -> Differe
             difference.tasks.push(task.clone());
         }
     }
+    told.held = held;
     told.tasks.retain(|id, _| {
         let stays = view
             .task(id)
@@ -77,6 +103,20 @@ pub(super) fn difference(view: &View, node: &NodeId, told: &mut Told) -> Differe
         }
     }
     difference
+}
+
+impl Told {
+    /// Since when, and until when at most, the end of a task is not told.
+    fn holds(&self, task: &Task, drain: &Drain<'_>) -> Option<(Instant, Instant)> {
+        let ends = |state: TaskState| state >= TaskState::Shutdown;
+        let known = self.tasks.get(&task.id)?;
+        if ends(*known) || !ends(task.desired_state) || !(drain.reaches)(&task.id) {
+            return None;
+        }
+        let since = self.held.get(&task.id).copied().unwrap_or(drain.now);
+        let until = since + PATIENCE;
+        (until > drain.now).then_some((since, until))
+    }
 }
 
 /// When what stands behind a key last changed: the payload of a secret or config never does, and 0 is "not there".
@@ -136,6 +176,71 @@ mod tests {
         task
     }
 
+    fn differs(view: &View, node: &NodeId, told: &mut Told) -> Difference {
+        let drain = Drain {
+            reaches: &|_| false,
+            now: Instant::now(),
+        };
+        difference(view, node, told, &drain)
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_task_is_told_once_nobody_sends_to_it() {
+        let view = View::default()
+            .apply(1, Transaction::new().create(task("a", "n", TaskState::Running)))
+            .unwrap();
+        let (node, mut told, now) = (NodeId::from("n"), Told::default(), Instant::now());
+        let mut look = |view: &View, reaches: bool, now| {
+            let drain = Drain {
+                reaches: &|_| reaches,
+                now,
+            };
+            difference(view, &node, &mut told, &drain)
+        };
+        assert_eq!(
+            look(&view, true, now).tasks.len(),
+            1,
+            "a wanted task is told at once"
+        );
+        let mut ends = (**view.task(&"a".into()).unwrap()).clone();
+        ends.desired_state = TaskState::Remove;
+        let view = view.apply(2, Transaction::new().update(ends)).unwrap();
+        let held = look(&view, true, now);
+        assert!(held.is_empty());
+        assert_eq!(held.look_again, Some(now + PATIENCE));
+        let later = now + PATIENCE / 2;
+        assert_eq!(look(&view, true, later).look_again, Some(now + PATIENCE));
+        let told_now = look(&view, false, later);
+        assert_eq!(told_now.tasks[0].desired_state, TaskState::Remove);
+        assert!(told_now.look_again.is_none());
+        // To a node that is told of it for the first time, all is told as it is.
+        let mut fresh = Told::default();
+        let drain = Drain {
+            reaches: &|_| true,
+            now,
+        };
+        assert_eq!(difference(&view, &node, &mut fresh, &drain).tasks.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_board_that_does_not_answer_is_waited_for_only_so_long() {
+        let view = View::default()
+            .apply(1, Transaction::new().create(task("a", "n", TaskState::Running)))
+            .unwrap();
+        let (node, mut told, now) = (NodeId::from("n"), Told::default(), Instant::now());
+        let drain = |now| Drain {
+            reaches: &|_| true,
+            now,
+        };
+        difference(&view, &node, &mut told, &drain(now));
+        let mut ends = (**view.task(&"a".into()).unwrap()).clone();
+        ends.desired_state = TaskState::Shutdown;
+        let view = view.apply(2, Transaction::new().update(ends)).unwrap();
+        assert!(difference(&view, &node, &mut told, &drain(now)).tasks.is_empty());
+        let last = difference(&view, &node, &mut told, &drain(now + PATIENCE));
+        assert_eq!(last.tasks.len(), 1);
+    }
+
     #[test]
     fn only_what_concerns_the_node_and_changed_is_told() {
         let mut all = Transaction::new();
@@ -143,26 +248,26 @@ mod tests {
             .create(task("b", "other", TaskState::Running));
         let view = View::default().apply(1, &all).unwrap();
         let (node, mut told) = (NodeId::from("n"), Told::default());
-        let first = difference(&view, &node, &mut told);
+        let first = differs(&view, &node, &mut told);
         assert_eq!(first.tasks.len(), 1);
-        assert!(difference(&view, &node, &mut told).is_empty());
+        assert!(differs(&view, &node, &mut told).is_empty());
 
         let mut again = (**view.task(&"a".into()).unwrap()).clone();
         again.status.message = "something only managers care for".into();
         let view = view.apply(2, Transaction::new().update(again.clone())).unwrap();
-        assert!(difference(&view, &node, &mut told).is_empty());
+        assert!(differs(&view, &node, &mut told).is_empty());
 
         again.meta.version.index = 2;
         again.desired_state = TaskState::Shutdown;
         let view = view.apply(3, Transaction::new().update(again)).unwrap();
         assert_eq!(
-            difference(&view, &node, &mut told).tasks[0].desired_state,
+            differs(&view, &node, &mut told).tasks[0].desired_state,
             TaskState::Shutdown
         );
 
         let last = (**view.task(&"a".into()).unwrap()).clone();
         let view = view.apply(4, Transaction::new().remove(last)).unwrap();
-        assert_eq!(difference(&view, &node, &mut told).gone, vec![TaskId::from("a")]);
+        assert_eq!(differs(&view, &node, &mut told).gone, vec![TaskId::from("a")]);
         assert!(told.tasks.is_empty());
     }
 
@@ -188,23 +293,19 @@ mod tests {
         all.create(reader).create(secret).create(other);
         let view = View::default().apply(1, &all).unwrap();
         let (node, mut told) = (NodeId::from("n"), Told::default());
-        let first = difference(&view, &node, &mut told);
+        let first = differs(&view, &node, &mut told);
         let sent = Payload {
             data: Hidden::new(b"hi".to_vec()),
             template: false,
         };
         assert_eq!(first.files, vec![(FileKey::Secret("s".into()), Some(sent))]);
-        assert!(difference(&view, &node, &mut told).is_empty());
-        assert!(
-            difference(&view, &"m".into(), &mut Told::default())
-                .files
-                .is_empty()
-        );
+        assert!(differs(&view, &node, &mut told).is_empty());
+        assert!(differs(&view, &"m".into(), &mut Told::default()).files.is_empty());
 
         let mut ends = (**view.task(&"a".into()).unwrap()).clone();
         ends.desired_state = TaskState::Shutdown;
         let view = view.apply(2, Transaction::new().update(ends)).unwrap();
-        let last = difference(&view, &node, &mut told);
+        let last = differs(&view, &node, &mut told);
         assert_eq!(last.files_gone, vec![FileKey::Secret("s".into())]);
     }
 
@@ -216,7 +317,7 @@ mod tests {
         let view = View::default()
             .apply(1, Transaction::new().create(reader))
             .unwrap();
-        let first = difference(&view, &"n".into(), &mut Told::default());
+        let first = differs(&view, &"n".into(), &mut Told::default());
         assert_eq!(first.files, vec![(FileKey::RegistryAuth("web".into()), None)]);
     }
 }

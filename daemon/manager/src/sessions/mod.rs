@@ -5,16 +5,21 @@
 //!  Hello ───────────────────→  checked against the store (is it a member, is it the same board)
 //!        ←───────────────────  Welcome, Role, Managers, Assign(whole)
 //!  Beat, Statuses ──────────→  soft state
-//!        ←───────────────────  Assign(differences), Role, Managers, LinesWanted …
+//!        ←───────────────────  Assign(differences), Weave, Role, Managers, LinesWanted …
+//!  Woven ───────────────────→  looms: who may still send connections where
 //! ```
 //! A session ends with the stream, when the node is silent for three beats, when the node is removed, when another
 //! session of the same node takes its place, or when this manager leads no more.
 
 mod assign;
 mod logs;
+mod loom;
 mod session;
+mod shuttle;
+mod weave;
 
 pub use logs::{LogRequest, Logs, NodeLine};
+pub use loom::Looms;
 
 use crate::Manager;
 use std::pin::Pin;

@@ -1,6 +1,7 @@
 //! One session.
 
-use super::assign::{self, Told};
+use super::assign::{self, Drain, Told};
+use super::shuttle;
 use crate::soft::{Seat, beat, grace};
 use crate::{Inner, Manager};
 use model::{Node, NodeDescription, NodeId, TaskId, TaskStatus};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::CommitError;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 use wire::proto::{self, FromLeader, FromNode, from_leader, from_node};
@@ -124,16 +126,19 @@ async fn serve(manager: Manager, node: NodeId, seat: Seat, incoming: Streaming<F
     let inner = manager.inner.clone();
     let seated = inner.sessions.seat(&node, out.clone());
     inner.soft.heard_of(&node, seat);
+    let loom = inner.looms.open(&node);
     tracing::info!("session begun");
     let ended = tokio::select! {
         ended = listen(&inner, &node, seat, incoming) => ended,
         ended = tell(&manager, &node, &out) => ended,
+        ended = shuttle::run(&inner, &node, &out, loom) => ended,
         () = seated.replaced() => Status::aborted("another session of this node took its place"),
         () = inner.epoch_over() => Status::unavailable("this manager leads no more"),
     };
     tracing::info!(why = ended.message(), "session ended");
     // The node may be gone: then nobody reads this.
     let _ = out.try_send(Err(ended));
+    inner.looms.close(&node, loom);
     if inner.sessions.unseat(&node, &seated) {
         inner.soft.session_ended(&node);
     }
@@ -171,6 +176,7 @@ async fn listen(
                     Err(status) => return status,
                 }
             }
+            Some(from_node::Message::Woven(woven)) => inner.looms.woven(node, woven.number),
             Some(from_node::Message::Lines(lines)) => inner.logs.take(node, lines).await,
             Some(from_node::Message::LinesEnd(end)) => inner.logs.end(node, end),
             Some(from_node::Message::Hello(_)) | None => {}
@@ -189,6 +195,7 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
     let inner = &manager.inner;
     let mut views = inner.store.watch();
     let mut standing = inner.store.standing();
+    let mut looms = inner.looms.changes();
     let send = |message| async move {
         out.send(Ok(FromLeader {
             message: Some(message),
@@ -196,11 +203,17 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
         .await
         .map_err(|_| Status::cancelled("gone"))
     };
+    let reaches = |task: &TaskId| inner.looms.reaches(task);
+    let drain = || Drain {
+        reaches: &reaches,
+        now: Instant::now(),
+    };
     let (mut told, mut number) = (Told::default(), 0u64);
     let (mut role, mut managers, mut period) = (None, Vec::new(), None);
     loop {
         let view = views.borrow_and_update().clone();
         standing.mark_unchanged();
+        looms.mark_unchanged();
         let Some(known) = view.node(node) else {
             return Status::not_found("this node was removed from the cluster");
         };
@@ -224,7 +237,7 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
                 managers: now_managers,
             }));
         }
-        let difference = assign::difference(&view, node, &mut told);
+        let difference = assign::difference(&view, node, &mut told, &drain());
         messages.extend(difference.files.iter().map(|(key, payload)| {
             from_leader::Message::File(proto::File {
                 key: key.to_string(),
@@ -258,6 +271,9 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
         tokio::select! {
             changed = views.changed() => if changed.is_err() { return Status::unavailable("the store is closed") },
             changed = standing.changed() => if changed.is_err() { return Status::unavailable("the store is closed") },
+            // Only of interest while the end of a task waits for it.
+            _ = looms.changed(), if difference.look_again.is_some() => {}
+            () = shuttle::until(difference.look_again) => {}
         }
     }
 }
