@@ -70,6 +70,18 @@ pub struct Facts {
     pub cgroup_version: String,
     /// Containers here: running, stopped.
     pub containers: (usize, usize),
+    /// containerd's version and commit, and runc's version; empty if they did not say.
+    pub containerd: (String, String),
+    /// See `containerd`.
+    pub runc: String,
+    /// The operating system's version.
+    pub os_version: String,
+    /// Registries that may be spoken to in plain HTTP.
+    pub insecure_registries: Vec<String>,
+    /// The registry that is asked first, as a URL.
+    pub registry_mirror: Option<String>,
+    /// This board's time.
+    pub now: Timestamp,
     /// Things that a person should know.
     pub warnings: Vec<String>,
     /// `inactive`, `pending`, `active` or `error`.
@@ -196,6 +208,14 @@ pub struct Event {
     pub at: Timestamp,
 }
 
+/// What happened, and what will.
+pub struct Events {
+    /// What happened, oldest first.
+    pub past: Vec<Event>,
+    /// What happens from now on.
+    pub coming: Stream<Event>,
+}
+
 /// What this room asks of the rest of the daemon. Methods below `place` are asked only where that is [`Place::Here`].
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
@@ -264,6 +284,6 @@ pub trait Backend: Send + Sync + 'static {
     async fn remove_config(&self, id: &str) -> Result<(), Error>;
     /// Lines that tasks wrote.
     async fn logs(&self, wish: LogWish) -> Result<Stream<LogLine>, Error>;
-    /// What happens in the cluster from now on.
-    async fn events(&self) -> Result<Stream<Event>, Error>;
+    /// What happened in the cluster from `since` on, as far as that is known, and what happens from now on.
+    async fn events(&self, since: Option<Timestamp>) -> Result<Events, Error>;
 }

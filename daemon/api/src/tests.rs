@@ -199,8 +199,22 @@ impl Backend for World {
             Err("a node is gone".to_owned()),
         ])))
     }
-    async fn events(&self) -> Result<Stream<Event>, Error> {
-        Ok(Box::pin(futures::stream::empty()))
+    async fn events(&self, since: Option<Timestamp>) -> Result<Events, Error> {
+        let event = |kind, second| Event {
+            kind,
+            action: "update",
+            id: format!("{kind}1"),
+            attributes: [("name".to_owned(), "web".to_owned())].into(),
+            at: Timestamp::from_second(second).unwrap(),
+        };
+        let all = [event("service", 100), event("node", 200), event("service", 300)];
+        Ok(Events {
+            past: all
+                .into_iter()
+                .filter(|event| since.is_some_and(|since| event.at >= since))
+                .collect(),
+            coming: Box::pin(futures::stream::empty()),
+        })
     }
 }
 
@@ -237,6 +251,37 @@ async fn ping_says_what_the_docker_command_looks_for() {
         assert_eq!((status, headers["api-version"].to_str().unwrap()), (200, "1.51"));
         assert_eq!(headers["swarm"], "active/manager");
         assert_eq!(body, if method == "HEAD" { "" } else { "OK" });
+    }
+}
+
+#[tokio::test]
+async fn events_of_the_past_are_told_as_far_as_they_fit() {
+    for (query, seconds) in [
+        ("until=400", vec![100, 200, 300]),
+        ("since=150&until=400", vec![200, 300]),
+        ("since=150&until=250", vec![200]),
+        (
+            "until=400&filters=%7B%22type%22%3A%5B%22service%22%5D%7D",
+            vec![100, 300],
+        ),
+        ("until=400&filters=%7B%22node%22%3A%5B%22we%22%5D%7D", vec![200]),
+        (
+            "until=400&filters=%7B%22container%22%3A%5B%22web%22%5D%7D",
+            vec![],
+        ),
+        (
+            "until=400&filters=%7B%22label%22%3A%5B%22name%3Ddb%22%5D%7D",
+            vec![],
+        ),
+    ] {
+        let (status, body) = ask("GET", &format!("/events?{query}"), "").await;
+        assert_eq!(status, 200);
+        let time = |line: &str| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["time"]
+                .as_i64()
+                .unwrap()
+        };
+        assert_eq!(body.lines().map(time).collect::<Vec<_>>(), seconds, "{query}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::node::{Command, Init, Join, Node, Trouble};
 use crate::standing::Standing;
-use api::backend::{Distribution, Event, Facts, InitRequest, JoinRequest, LogLine, LogWish, Rotate, Stream};
+use api::backend::{Distribution, Events, Facts, InitRequest, JoinRequest, LogLine, LogWish, Rotate, Stream};
 use api::{Error, Place};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use manager::control::{cluster, networks, services::Wanted};
 use manager::{LogRequest, Manager, Refusal};
 use model::{
     Cluster, ClusterSpec, Config, ConfigSpec, Network, NetworkId, NetworkSpec, Node as Member, NodeId,
-    NodeSpec, Secret, SecretSpec, Service, ServiceId, ServiceSpec, Task, Version,
+    NodeSpec, Secret, SecretSpec, Service, ServiceId, ServiceSpec, Task, Timestamp, Version,
 };
 use runtime::Runtime;
 use std::net::{IpAddr, SocketAddr};
@@ -27,6 +27,8 @@ pub struct Backend {
     pub node: Arc<Node>,
     /// Its containers.
     pub runtime: Runtime,
+    /// What happened lately.
+    pub history: crate::events::History,
 }
 
 /// Answers what other managers pass on.
@@ -424,7 +426,8 @@ impl api::Backend for Backend {
         Ok(Box::pin(lines))
     }
 
-    async fn events(&self) -> Result<Stream<Event>, Error> {
-        Ok(crate::events::follow(self.manager()?, self.node.clock.clone()))
+    async fn events(&self, since: Option<Timestamp>) -> Result<Events, Error> {
+        self.manager()?;
+        Ok(self.history.read(since))
     }
 }

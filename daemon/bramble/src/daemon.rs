@@ -3,6 +3,7 @@
 use crate::backend::Backend;
 use crate::board::Board;
 use crate::config::{Advertise, Config};
+use crate::events::History;
 use crate::formation::{Keeper, Promised};
 use crate::node::{self, Node};
 use crate::standing::{Kept, Standing};
@@ -56,6 +57,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let backend = Arc::new(Backend {
         node: node.clone(),
         runtime: runtime.clone(),
+        history: History::follow(node.manager.subscribe(), node.clock.clone()),
     });
     let front = api::router(backend.clone());
 

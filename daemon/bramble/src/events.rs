@@ -1,114 +1,184 @@
-//! What happens in the cluster, told as differences between two views of the store.
+//! What happens in the cluster, and what happened lately.
+//!
+//! Every manager writes down what it sees, the leader's soft knowledge of nodes included, so that `docker events --since`
+//! has an answer, also from a new leader. In memory only, and bounded.
 
-use api::backend::{Event, Stream};
+mod differences;
+
+use api::backend::{Event, Events};
+use differences::World;
+use futures::StreamExt as _;
 use manager::Manager;
 use model::Timestamp;
 use pki::Clock;
-use state::View;
-use std::collections::BTreeMap;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{broadcast, watch};
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
+/// Events kept.
+const KEPT: usize = 1_000;
 /// Events that may wait for a reader.
 const QUEUE: usize = 256;
+/// Between two looks: nodes report often, and nobody reads faster.
+const PAUSE: Duration = Duration::from_millis(50);
 
-/// Follows the store until the reader goes.
-pub fn follow(manager: Manager, clock: Clock) -> Stream<Event> {
-    let (out, events) = mpsc::channel(QUEUE);
-    tokio::spawn(async move {
-        let mut views = manager.store().watch();
-        let mut known = views.borrow_and_update().clone();
+/// What happened lately.
+#[derive(Clone)]
+pub struct History {
+    kept: Arc<Mutex<VecDeque<Event>>>,
+    live: broadcast::Sender<Event>,
+}
+
+impl History {
+    /// Written by every manager that this board is, until its end.
+    pub fn follow(managers: watch::Receiver<Option<Manager>>, clock: Clock) -> Self {
+        let history = Self {
+            kept: Arc::default(),
+            live: broadcast::channel(QUEUE).0,
+        };
+        tokio::spawn(history.clone().write(managers, clock));
+        history
+    }
+
+    async fn write(self, mut managers: watch::Receiver<Option<Manager>>, clock: Clock) {
+        loop {
+            let manager = managers.borrow_and_update().clone();
+            let end = match manager {
+                // Another cluster's past is not this one's.
+                Some(manager) => {
+                    self.lock().clear();
+                    tokio::select! {
+                        () = self.watch(&manager, &clock) => managers.changed().await,
+                        end = managers.changed() => end,
+                    }
+                }
+                None => managers.changed().await,
+            };
+            if end.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Looks whenever something changed; ends with the store.
+    async fn watch(&self, manager: &Manager, clock: &Clock) {
+        let (mut views, mut reports) = (manager.store().watch(), manager.reported());
+        let mut known = look(manager);
         loop {
             tokio::select! {
                 changed = views.changed() => if changed.is_err() { return },
-                () = out.closed() => return,
+                changed = reports.changed() => if changed.is_err() { return },
             }
-            let view = views.borrow_and_update().clone();
-            for event in differences(&known, &view, clock.now()) {
-                if out.send(Ok(event)).await.is_err() {
-                    return;
-                }
+            let seen = look(manager);
+            for event in differences::differences(&known, &seen, clock.now()) {
+                self.note(event);
             }
-            known = view;
+            known = seen;
+            tokio::time::sleep(PAUSE).await;
         }
-    });
-    Box::pin(ReceiverStream::new(events))
+    }
+
+    fn note(&self, event: Event) {
+        let mut kept = self.lock();
+        if kept.len() == KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(event.clone());
+        // Told under the lock, so that a reader gets each event once. Fails only if nobody listens.
+        let _ = self.live.send(event);
+    }
+
+    /// What happened from `since` on, and what will.
+    pub fn read(&self, since: Option<Timestamp>) -> Events {
+        let kept = self.lock();
+        let past = since.map(|since| kept.iter().filter(|event| event.at >= since).cloned().collect());
+        let live = BroadcastStream::new(self.live.subscribe());
+        drop(kept);
+        let coming = live.map(|event| {
+            event.map_err(|BroadcastStreamRecvError::Lagged(count)| {
+                format!("{count} events came too fast to be told")
+            })
+        });
+        Events {
+            past: past.unwrap_or_default(),
+            coming: Box::pin(coming),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Event>> {
+        // Nothing in here panics half way through a change.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// An object as events tell of it: its version and its name.
-type Seen = BTreeMap<(&'static str, String), (u64, String)>;
-
-fn seen(view: &View) -> Seen {
-    let services = view.services().map(|service| {
-        (
-            ("service", service.id.to_string()),
-            (service.meta.version.index, service.spec.name.clone()),
+/// The cluster as this manager knows it now.
+fn look(manager: &Manager) -> World {
+    let seen = manager.seen();
+    let view = &seen.view;
+    let mut world = World::new();
+    world.extend(
+        view.services()
+            .map(|one| (("service", one.id.to_string()), differences::service(one))),
+    );
+    world.extend(
+        view.nodes()
+            .map(|one| (("node", one.id.to_string()), differences::node(&seen.node(one)))),
+    );
+    let named = |kind, id: String, name: &str, version| ((kind, id), differences::named(name, version));
+    let secrets = view.secrets();
+    world.extend(secrets.map(|one| {
+        named(
+            "secret",
+            one.id.to_string(),
+            &one.spec.name,
+            one.meta.version.index,
         )
-    });
-    let nodes = view.nodes().map(|node| {
-        (
-            ("node", node.id.to_string()),
-            (node.meta.version.index, node.description.hostname.clone()),
+    }));
+    let configs = view.configs();
+    world.extend(configs.map(|one| {
+        named(
+            "config",
+            one.id.to_string(),
+            &one.spec.name,
+            one.meta.version.index,
         )
-    });
+    }));
     // Of a network, what boards and tasks are given in it is not news.
-    let networks = view.networks().map(|network| {
-        (
-            ("network", network.id.to_string()),
-            (0, network.spec.name.clone()),
-        )
-    });
-    services.chain(nodes).chain(networks).collect()
-}
-
-fn differences(before: &View, after: &View, at: Timestamp) -> Vec<Event> {
-    let (old, new) = (seen(before), seen(after));
-    let event = |kind, id: &str, action, name: &str| Event {
-        kind,
-        action,
-        id: id.to_owned(),
-        attributes: [("name".to_owned(), name.to_owned())].into(),
-        at,
-    };
-    let changed =
-        new.iter().filter_map(
-            |((kind, id), (version, name))| match old.get(&(*kind, id.clone())) {
-                None => Some(event(kind, id, "create", name)),
-                Some((known, _)) if known != version => Some(event(kind, id, "update", name)),
-                Some(_) => None,
-            },
-        );
-    let gone = old.iter().filter(|(key, _)| !new.contains_key(key));
-    changed
-        .chain(gone.map(|((kind, id), (_, name))| event(kind, id, "remove", name)))
-        .collect()
+    let networks = view.networks();
+    world.extend(networks.map(|one| named("network", one.id.to_string(), &one.spec.name, 0)));
+    world
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use state::Transaction;
 
-    #[test]
-    fn created_updated_removed() {
-        let mut service = model::Service {
-            id: "s".into(),
-            ..Default::default()
-        };
-        service.spec.name = "web".into();
-        let none = View::default();
-        let one = none.apply(1, Transaction::new().create(service)).unwrap();
-        let kept = (**one.service(&"s".into()).unwrap()).clone();
-        let two = one.apply(2, Transaction::new().update(kept)).unwrap();
-        let actions = |before: &View, after: &View| {
-            differences(before, after, Timestamp::UNIX_EPOCH)
-                .iter()
-                .map(|event| event.action)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(actions(&none, &one), ["create"]);
-        assert_eq!(actions(&one, &two), ["update"]);
-        assert_eq!(actions(&two, &none), ["remove"]);
-        assert!(actions(&two, &two).is_empty());
+    fn event(second: i64) -> Event {
+        Event {
+            kind: "service",
+            action: "create",
+            id: second.to_string(),
+            attributes: Default::default(),
+            at: Timestamp::from_second(second).unwrap(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_past_is_bounded_and_the_present_follows_it() {
+        let (_managers, none) = watch::channel(None);
+        let history = History::follow(none, Clock::system());
+        for second in 0..1_100 {
+            history.note(event(second));
+        }
+        assert_eq!(history.read(Timestamp::from_second(0).ok()).past.len(), KEPT);
+        let read = history.read(Timestamp::from_second(1_098).ok());
+        assert_eq!(read.past, [event(1_098), event(1_099)]);
+        assert!(history.read(None).past.is_empty());
+        history.note(event(2_000));
+        let next: Vec<_> = read.coming.take(1).collect().await;
+        assert_eq!(next, [Ok(event(2_000))]);
     }
 }

@@ -9,6 +9,7 @@ use model::{
 };
 use state::{Transaction, View};
 use store::{CommitError, Unavailable};
+use tokio::sync::watch;
 
 /// How often a verb is tried again when the store changed under it.
 const ATTEMPTS: usize = 16;
@@ -97,6 +98,19 @@ impl Manager {
             view: self.inner.store.read().await?,
             manager: self.clone(),
         })
+    }
+
+    /// What this manager knows by itself: a moment old perhaps, and on a follower without what nodes last said.
+    pub fn seen(&self) -> Merged {
+        Merged {
+            view: self.inner.store.view(),
+            manager: self.clone(),
+        }
+    }
+
+    /// Tells whenever a node said something.
+    pub fn reported(&self) -> watch::Receiver<u64> {
+        self.inner.soft.changes()
     }
 
     /// Decides on the newest view and commits; again while others are faster. A conflict that `decide` would not
