@@ -146,7 +146,12 @@ async fn admit(State(front): State<Front>, request: Request, next: Next) -> Resp
 async fn pass_on(State(front): State<Front>, request: Request, next: Next) -> Response {
     match front.backend.place() {
         Place::Here => next.run(request).await,
-        Place::Nobody(error) => error.into_response(),
+        Place::Nobody(error) => {
+            // Read to its end: a client whose sending fails does not look at the answer.
+            let (parts, body) = request.into_parts();
+            let _ = body::read(&parts.headers, body).await;
+            error.into_response()
+        }
         Place::Elsewhere => {
             let (parts, body) = request.into_parts();
             let body = match body::read(&parts.headers, body).await {

@@ -65,11 +65,8 @@ fn status<'a>(service: &Service, tasks: impl Iterator<Item = &'a Task>) -> Servi
         }
     }
     if let Some(job) = service.spec.mode.replicated_job {
-        let left = job
-            .total_completions
-            .unwrap_or(1)
-            .saturating_sub(status.completed_tasks);
-        status.desired_tasks = left.min(job.max_concurrent.unwrap_or(1).max(1));
+        // Also of a job that is done: `0/2 (2/2 completed)`.
+        status.desired_tasks = job.max_concurrent.unwrap_or(1);
     } else if let Some(replicas) = service.spec.replicas() {
         status.desired_tasks = replicas;
     }
@@ -84,7 +81,7 @@ pub(crate) async fn create(
     let (parts, body) = request.into_parts();
     let spec: ServiceSpec = body::json(&body::read(&parts.headers, body).await?)?;
     let id = front.backend.create_service(spec).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "ID": id, "Warnings": null }))))
+    Ok((StatusCode::CREATED, Json(json!({ "ID": id }))))
 }
 
 /// `GET /services/{id}`

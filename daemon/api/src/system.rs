@@ -43,16 +43,28 @@ pub(crate) async fn ping(State(front): State<Front>, method: Method) -> Response
 pub(crate) async fn version(State(front): State<Front>) -> Json<Value> {
     let facts = front.backend.facts().await;
     let architecture = facts.description.platform.normal().1;
+    let component = |name: &str, version: &str, commit: &str| {
+        (!version.is_empty())
+            .then(|| json!({ "Name": name, "Version": version, "Details": { "GitCommit": commit } }))
+    };
+    let engine = json!({
+        "Name": "Engine",
+        "Version": VERSION,
+        "Details": {
+            "ApiVersion": text(API_VERSION), "MinAPIVersion": text(MIN_API_VERSION), "Arch": architecture,
+            "Os": "linux", "KernelVersion": facts.kernel, "GitCommit": "", "GoVersion": "", "Experimental": "false",
+        },
+    });
+    let carriers = [
+        component("containerd", &facts.containerd.0, &facts.containerd.1),
+        component("runc", &facts.runc, ""),
+    ];
+    let components: Vec<Value> = std::iter::once(engine)
+        .chain(carriers.into_iter().flatten())
+        .collect();
     Json(json!({
         "Platform": { "Name": "Bramble" },
-        "Components": [{
-            "Name": "Engine",
-            "Version": VERSION,
-            "Details": {
-                "ApiVersion": text(API_VERSION), "MinAPIVersion": text(MIN_API_VERSION), "Arch": architecture,
-                "Os": "linux", "KernelVersion": facts.kernel, "GitCommit": "", "GoVersion": "", "Experimental": "false",
-            },
-        }],
+        "Components": components,
         "Version": VERSION,
         "ApiVersion": text(API_VERSION),
         "MinAPIVersion": text(MIN_API_VERSION),
@@ -67,54 +79,107 @@ pub(crate) async fn version(State(front): State<Front>) -> Json<Value> {
 /// `GET /info`
 pub(crate) async fn info(State(front): State<Front>) -> Json<Value> {
     let facts = front.backend.facts().await;
+    let mut all = serde_json::Map::new();
+    for part in [machine(&facts), engine(&facts), abilities()] {
+        if let Value::Object(fields) = part {
+            all.extend(fields);
+        }
+    }
+    all.insert("Swarm".to_owned(), swarm(&facts));
+    Json(Value::Object(all))
+}
+
+/// The board.
+fn machine(facts: &Facts) -> Value {
     let description = &facts.description;
-    let plugins = |kind: &str| -> Vec<&str> {
-        let all = description.engine.plugins.iter().flatten();
-        all.filter(|plugin| plugin.kind == kind)
-            .map(|plugin| plugin.name.as_str())
-            .collect()
-    };
-    let labels: Vec<String> = description
-        .engine
-        .labels
-        .iter()
-        .flatten()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    Json(json!({
+    json!({
         "ID": facts.id,
         "Name": description.hostname,
-        "ServerVersion": VERSION,
         "OSType": "linux",
         "Architecture": description.platform.architecture,
         "OperatingSystem": facts.operating_system,
+        "OSVersion": facts.os_version,
         "KernelVersion": facts.kernel,
         "NCPU": description.resources.nano_cpus.unwrap_or(0) / 1_000_000_000,
         "MemTotal": description.resources.memory_bytes.unwrap_or(0),
+        "GenericResources": description.resources.generic_resources,
+        "SystemTime": facts.now,
+        "CgroupDriver": "cgroupfs",
+        "CgroupVersion": facts.cgroup_version,
+    })
+}
+
+/// What serves on it.
+fn engine(facts: &Facts) -> Value {
+    let engine = &facts.description.engine;
+    let plugins = |kind: &str| -> Vec<&str> {
+        let all = engine
+            .plugins
+            .iter()
+            .flatten()
+            .filter(|plugin| plugin.kind == kind);
+        all.map(|plugin| plugin.name.as_str()).collect()
+    };
+    let label = |(key, value): (&String, &String)| format!("{key}={value}");
+    let labels: Vec<String> = engine.labels.iter().flatten().map(label).collect();
+    json!({
+        "ServerVersion": VERSION,
         "Containers": facts.containers.0 + facts.containers.1,
         "ContainersRunning": facts.containers.0,
         "ContainersPaused": 0,
         "ContainersStopped": facts.containers.1,
         "Images": 0,
         "Driver": "overlayfs",
-        "DriverStatus": [],
+        "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
         "LoggingDriver": "json-file",
-        "CgroupDriver": "cgroupfs",
-        "CgroupVersion": facts.cgroup_version,
         "Plugins": {
             "Volume": plugins("Volume"), "Network": plugins("Network"), "Authorization": null, "Log": plugins("Log"),
         },
-        "MemoryLimit": true, "SwapLimit": true, "CpuCfsPeriod": true, "CpuCfsQuota": true, "CPUShares": true,
-        "CPUSet": true, "PidsLimit": true, "IPv4Forwarding": true, "OomKillDisable": false,
         "Runtimes": { "runc": { "path": "runc" } },
         "DefaultRuntime": "runc",
+        "ContainerdCommit": { "ID": facts.containerd.0, "Expected": facts.containerd.0 },
+        "RuncCommit": { "ID": facts.runc, "Expected": facts.runc },
         "SecurityOptions": ["name=seccomp,profile=builtin"],
+        "RegistryConfig": registries(facts),
         "Labels": labels,
         "DockerRootDir": facts.root,
-        "LiveRestoreEnabled": true,
-        "Warnings": facts.warnings,
-        "Swarm": swarm(&facts),
-    }))
+        "Warnings": none_if_empty(&facts.warnings),
+    })
+}
+
+/// What is the same on every board.
+fn abilities() -> Value {
+    json!({
+        "MemoryLimit": true, "SwapLimit": true, "CpuCfsPeriod": true, "CpuCfsQuota": true, "CPUShares": true,
+        "CPUSet": true, "PidsLimit": true, "IPv4Forwarding": true, "OomKillDisable": false, "LiveRestoreEnabled": true,
+        "Debug": false, "ExperimentalBuild": false,
+    })
+}
+
+/// How registries are spoken to. Plain HTTP with addresses of the board itself is always allowed.
+fn registries(facts: &Facts) -> Value {
+    let (networks, named): (Vec<&str>, Vec<&str>) = facts
+        .insecure_registries
+        .iter()
+        .map(String::as_str)
+        .partition(|one| one.contains('/'));
+    let networks: Vec<&str> = std::iter::once("127.0.0.0/8").chain(networks).collect();
+    let insecure = |name: &str| json!({ "Name": name, "Mirrors": [], "Secure": false, "Official": false });
+    let named: serde_json::Map<String, Value> = named
+        .into_iter()
+        .map(|name| (name.to_owned(), insecure(name)))
+        .collect();
+    let mirrors: Vec<&String> = facts.registry_mirror.iter().collect();
+    json!({ "InsecureRegistryCIDRs": networks, "IndexConfigs": named, "Mirrors": mirrors })
+}
+
+/// Docker's engine shows no list where it has nothing to say.
+fn none_if_empty(lines: &[String]) -> Value {
+    if lines.is_empty() {
+        Value::Null
+    } else {
+        lines.into()
+    }
 }
 
 fn swarm(facts: &Facts) -> Value {

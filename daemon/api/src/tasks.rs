@@ -34,7 +34,7 @@ pub(crate) async fn list(State(front): State<Front>, uri: Uri) -> Result<Json<Ve
         nodes: &nodes,
     };
     tasks.retain(|task| world.shows(task, &filters));
-    Ok(Json(tasks))
+    Ok(Json(tasks.into_iter().map(shown).collect()))
 }
 
 struct World<'a> {
@@ -89,5 +89,11 @@ impl World<'_> {
 
 /// `GET /tasks/{id}`
 pub(crate) async fn inspect(State(front): State<Front>, Path(id): Path<String>) -> Result<Json<Task>, Error> {
-    find(front.backend.tasks(None).await?, &id).map(Json)
+    find(front.backend.tasks(None).await?, &id).map(shown).map(Json)
+}
+
+/// Docker's engine shows where ports would be told, also of a task that has none.
+fn shown(mut task: Task) -> Task {
+    task.status.port_status.get_or_insert_default();
+    task
 }

@@ -9,13 +9,20 @@ use runtime::Runtime;
 
 /// Gathers what `docker info` shows.
 pub async fn gather(node: &Node, runtime: &Runtime) -> Facts {
+    let versions = runtime.versions().await;
     let mut facts = Facts {
+        containerd: versions.containerd,
+        runc: versions.runc,
+        os_version: release("VERSION_ID").unwrap_or_default(),
+        insecure_registries: node.config.insecure_registries.clone(),
+        registry_mirror: node.config.registry_mirror.clone(),
+        now: node.clock.now(),
         id: node.board.key.clone(),
         description: runtime.describe().await.unwrap_or_default(),
         kernel: nix::sys::utsname::uname()
             .map(|name| name.release().to_string_lossy().into_owned())
             .unwrap_or_default(),
-        operating_system: operating_system(),
+        operating_system: release("PRETTY_NAME").unwrap_or_else(|| "Linux".to_owned()),
         root: node.config.state_dir.display().to_string(),
         cgroup_version: if std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
             "2"
@@ -56,13 +63,25 @@ pub async fn gather(node: &Node, runtime: &Runtime) -> Facts {
             .filter(|node| node.spec.role == NodeRole::Manager)
             .count();
         facts.counts = (view.nodes().count(), managers);
+        if facts.managers.is_empty() {
+            // Its own session has not told it yet who the managers are.
+            facts.managers = vec![(facts.node_id.clone(), node.address().to_string())];
+        }
         facts.cluster = view.cluster().map(|cluster| cluster.public());
     }
     facts
 }
 
-fn operating_system() -> String {
-    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    name.map_or_else(|| "Linux".to_owned(), |name| name.trim_matches('"').to_owned())
+/// What the operating system says of itself (os-release(5)).
+fn release(key: &str) -> Option<String> {
+    let text = std::fs::read_to_string("/etc/os-release").ok()?;
+    let value = |line: &str| {
+        Some(
+            line.strip_prefix(key)?
+                .strip_prefix('=')?
+                .trim_matches('"')
+                .to_owned(),
+        )
+    };
+    text.lines().find_map(value)
 }

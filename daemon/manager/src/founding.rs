@@ -134,7 +134,7 @@ fn filled_in(spec: ClusterSpec, name: &str) -> ClusterSpec {
                     .filter(|entries| *entries != 0)
                     .unwrap_or(10_000),
             ),
-            keep_old_snapshots: spec.raft.keep_old_snapshots,
+            keep_old_snapshots: Some(spec.raft.keep_old_snapshots.unwrap_or(0)),
             log_entries_for_slow_followers: Some(
                 spec.raft
                     .log_entries_for_slow_followers

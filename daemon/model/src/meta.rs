@@ -8,8 +8,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Version {
-    /// The index of the store's transaction that wrote the object last.
+    /// The index of the store's transaction that wrote the object last. Zero is absent, as in Docker's JSON.
+    #[serde(skip_serializing_if = "is_zero")]
     pub index: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it so.
+fn is_zero(index: &u64) -> bool {
+    *index == 0
 }
 
 /// Version and times, flattened into each object.

@@ -155,8 +155,14 @@ pub struct ContainerStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct PortStatus {
-    /// Those of mode `host`.
+    /// Those of mode `host`. None are absent, as in Docker's JSON.
+    #[serde(skip_serializing_if = "is_none_or_empty")]
     pub ports: Option<Vec<PortConfig>>,
+}
+
+#[allow(clippy::ref_option)] // serde calls it so.
+fn is_none_or_empty(ports: &Option<Vec<PortConfig>>) -> bool {
+    ports.as_ref().is_none_or(Vec::is_empty)
 }
 
 /// Where a task is in its life; Swarm's states in Swarm's order. The observed state only moves forward.

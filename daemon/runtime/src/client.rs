@@ -7,6 +7,7 @@ use containerd_client::services::v1::images_client::ImagesClient;
 use containerd_client::services::v1::leases_client::LeasesClient;
 use containerd_client::services::v1::snapshots::snapshots_client::SnapshotsClient;
 use containerd_client::services::v1::tasks_client::TasksClient;
+use containerd_client::services::v1::version_client::VersionClient;
 use exec::Error;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -78,7 +79,8 @@ impl Client {
         images: ImagesClient,
         leases: LeasesClient,
         snapshots: SnapshotsClient,
-        tasks: TasksClient
+        tasks: TasksClient,
+        version: VersionClient
     );
 }
 

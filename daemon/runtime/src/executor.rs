@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// All containers of this board. Cheap to clone.
 #[derive(Clone)]
 pub struct Runtime {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What containers share.

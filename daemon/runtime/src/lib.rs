@@ -25,7 +25,9 @@ mod probe;
 mod refuse;
 mod spec;
 mod users;
+mod versions;
 
 pub use config::Config;
 pub use executor::{OpenError, Resolved, Runtime};
 pub use image::Reference;
+pub use versions::Versions;

@@ -104,6 +104,8 @@ fn user(view: &View, id: &NetworkId) -> Option<String> {
     let task = || {
         view.tasks()
             .filter(|task| task.desired_state <= TaskState::Running)
+            // Of a service that is gone all tasks end: `docker stack rm` takes the network in the same moment.
+            .filter(|task| view.service(&task.service_id).is_some())
             .find(|task| task.held().iter().any(|held| held.network.id == *id))
     };
     service

@@ -126,8 +126,8 @@ pub fn update(
     if replaces || status.is_some() {
         service.update_status = status;
     }
-    // A rollback is never rolled back (swarm.md 1.5).
-    service.previous_spec = Some(service.spec).filter(|_| wanted == Wanted::Given);
+    // Also of a rollback: going back once more is going forth. By itself a rollback is never rolled back (swarm.md 1.5).
+    service.previous_spec = Some(service.spec);
     service.endpoint = keep_chosen(endpoint(&spec), &old.endpoint);
     service.spec = spec;
     let mut transaction = Transaction::new();
