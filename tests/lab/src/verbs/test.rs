@@ -75,9 +75,18 @@ impl Part {
                 "--exclude",
                 "bramble-e2e",
                 "--exclude",
+                "bramble-compat",
+                "--exclude",
                 "bramble-bench",
             ]),
-            Part::E2e => tests(&["--package", "bramble-e2e", "--", "--test-threads=1"]),
+            Part::E2e => tests(&[
+                "--package",
+                "bramble-e2e",
+                "--package",
+                "bramble-compat",
+                "--",
+                "--test-threads=1",
+            ]),
             Part::Cross => {
                 let script = repository().join("cross/test");
                 if !script.is_file() {
