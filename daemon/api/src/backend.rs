@@ -218,7 +218,7 @@ pub struct Events {
 
 /// What this room asks of the rest of the daemon. Methods below `place` are asked only where that is [`Place::Here`].
 #[async_trait]
-pub trait Backend: Send + Sync + 'static {
+pub trait Backend: crate::Local {
     /// This board and where it stands.
     async fn facts(&self) -> Facts;
     /// Makes a cluster of this board alone; its node id.

@@ -10,10 +10,14 @@
 
 pub mod backend;
 mod body;
+mod containers;
 mod deposits;
 mod events;
+mod exec;
 mod filters;
 mod find;
+mod hijack;
+pub mod local;
 mod logs;
 mod networks;
 mod nodes;
@@ -28,9 +32,12 @@ mod tasks;
 mod version;
 
 pub use backend::{Backend, Error, Place};
+pub use local::Local;
 pub use routes::{answer, router};
 pub use server::serve;
 pub use version::{API_VERSION, MIN_API_VERSION};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_local;

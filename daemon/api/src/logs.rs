@@ -54,7 +54,7 @@ pub(crate) async fn of_task(
     answer(&front, wish, Format::read(&query(&uri), tty)).await
 }
 
-fn wish(query: &Query) -> Result<LogWish, Error> {
+pub(crate) fn wish(query: &Query) -> Result<LogWish, Error> {
     let (stdout, stderr) = (query.flag("stdout"), query.flag("stderr"));
     if !stdout && !stderr {
         return Err(Error::Invalid(

@@ -35,11 +35,6 @@ pub(crate) async fn not_built(request: axum::extract::Request) -> Error {
     let path = request.uri().path();
     let what = path.split('/').nth(1).unwrap_or_default();
     Error::Unimplemented(match what {
-        "containers" | "exec" | "commit" => {
-            "plain containers are not built yet: run services (docker service create), and see their tasks with docker \
-             service ps and docker service logs"
-                .to_owned()
-        }
         "images" | "build" => {
             "images are pulled by the boards that run them: push them to a registry, and name them in a service".to_owned()
         }

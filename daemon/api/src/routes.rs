@@ -3,7 +3,8 @@
 use crate::backend::{Backend, Place, Stream};
 use crate::query::Query;
 use crate::{
-    Error, body, deposits, events, logs, networks, nodes, refusals, services, swarm, system, tasks, version,
+    Error, body, containers, deposits, events, logs, networks, nodes, refusals, services, swarm, system,
+    tasks, version,
 };
 use axum::Router;
 use axum::body::Body;
@@ -43,17 +44,7 @@ pub fn router(backend: Arc<dyn Backend>) -> Router {
     let mut routes = routes
         .method_not_allowed_fallback(refusals::no_such_page)
         .with_state(front.clone());
-    for path in [
-        "containers",
-        "exec",
-        "images",
-        "build",
-        "commit",
-        "volumes",
-        "plugins",
-        "session",
-        "grpc",
-    ] {
+    for path in ["images", "build", "volumes", "plugins", "session", "grpc"] {
         routes = routes
             .route(&format!("/{path}"), any(refusals::not_built))
             .route(&format!("/{path}/{{*rest}}"), any(refusals::not_built));
@@ -77,6 +68,7 @@ fn board() -> Router<Front> {
         .route("/swarm/join", post(swarm::join))
         .route("/swarm/leave", post(swarm::leave))
         .route("/distribution/{*name}", get(system::distribution))
+        .merge(containers::routes())
 }
 
 /// What only the leader answers.

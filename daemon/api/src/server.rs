@@ -46,7 +46,8 @@ async fn serve_router(listener: UnixListener, router: Router, shutdown: Cancella
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD)
-                .serve_connection(TokioIo::new(stream), service);
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades();
             tokio::pin!(connection);
             let done = tokio::select! {
                 done = connection.as_mut() => done,

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 /// A cluster of one node and one service.
 #[derive(Default)]
-struct World {
+pub(super) struct World {
     place: Mutex<Option<Place>>,
     forwarded: Mutex<Vec<String>>,
 }
@@ -239,7 +239,7 @@ async fn ask_world(
     )
 }
 
-async fn ask(method: &str, path: &str, body: &str) -> (u16, String) {
+pub(super) async fn ask(method: &str, path: &str, body: &str) -> (u16, String) {
     let (status, _, body) = ask_world(Arc::default(), method, path, body).await;
     (status, body)
 }
@@ -311,7 +311,8 @@ async fn errors_have_dockers_code_and_form() {
             "rollback option",
         ),
         ("POST", "/swarm/leave", "", 503, "a manager"),
-        ("GET", "/containers/json", "", 501, "docker service"),
+        ("POST", "/containers/create", "{}", 501, "docker service"),
+        ("GET", "/containers/x/json", "", 404, "No such container: x"),
         (
             "POST",
             "/networks/create",

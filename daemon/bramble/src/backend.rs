@@ -1,5 +1,7 @@
 //! What the Engine API asks of the daemon, answered by its rooms.
 
+mod local;
+
 use crate::node::{Command, Init, Join, Node, Trouble};
 use crate::standing::Standing;
 use api::backend::{Distribution, Events, Facts, InitRequest, JoinRequest, LogLine, LogWish, Rotate, Stream};

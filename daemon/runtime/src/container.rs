@@ -6,7 +6,7 @@ use crate::executor::Shared;
 use crate::health::{Check, Health};
 use crate::logs::{Room, fifo};
 use crate::spec::{self, Parts};
-use crate::{devices, files, probe, refuse, users};
+use crate::{devices, files, kept, probe, refuse, users};
 use async_trait::async_trait;
 use containerd_client::services::v1::container::Runtime as RuntimeName;
 use containerd_client::services::v1::snapshots::{
@@ -19,7 +19,7 @@ use containerd_client::services::v1::{
 use containerd_client::types::Mount;
 use containerd_client::types::v1::Status as State;
 use exec::{Controller, Error, HostPort, Observation, Place, Source, Wish};
-use model::{ContainerStatus, PortConfig, PortStatus, PublishMode, Task, TaskId, Wishes};
+use model::{ContainerStatus, PortConfig, PortStatus, PublishMode, Task, TaskId, Timestamp, Wishes};
 use prost_types::Any;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tonic::Code;
 
+/// The label that says which image a container is of, and makes containerd keep its config.
+pub(crate) const IMAGE_LABEL: &str = "containerd.io/gc.ref.content.bramble";
 /// The label that says which task a container is for.
 pub(crate) const TASK_LABEL: &str = "bramble.task";
 /// Between asking and killing, if the service says nothing (Docker's).
@@ -74,7 +76,7 @@ impl Container {
 
     /// What goes with a reboot: fifos, files for `/etc`.
     fn run_folder(&self) -> PathBuf {
-        self.shared.config.run_dir.join("containers").join(&self.id)
+        self.shared.run_folder(&self.id)
     }
 
     /// Its secrets and configs: a tmpfs.
@@ -105,7 +107,7 @@ impl Container {
         attachments.filter_map(place).collect()
     }
 
-    fn host_ports(&self) -> Vec<HostPort> {
+    pub fn host_ports(&self) -> Vec<HostPort> {
         let host = self
             .task
             .origin
@@ -145,7 +147,16 @@ impl Container {
             hostname: spec::name_of(&self.task, container, &self.shared.board, &self.id),
             resolvers: spec::resolvers(container)?,
         };
-        self.shared.network.attach(&wish).await.map(Some)
+        let attached = self.shared.network.attach(&wish).await?;
+        kept::network(&self.run_folder(), &attached);
+        Ok(Some(attached))
+    }
+
+    /// Tells who listens what happened to this container.
+    fn tell(&self, action: &str, more: &[(&str, String)]) {
+        self.shared
+            .scene
+            .tell(kept::event(&self.id, &self.task, action, more));
     }
 
     async fn rootfs(&self) -> Result<Vec<Mount>, Error> {
@@ -210,10 +221,13 @@ impl Container {
         let ended = Ended {
             exit_code: answer.exit_status.into(),
             out_of_memory: ended::out_of_memory(&self.id),
+            started: kept::started(&self.run_folder()),
+            finished: Some(kept::time(answer.exited_at)),
         };
         ended
             .save(&self.folder())
             .map_err(|error| Error::Temporary(format!("keeping the exit code: {error}")))?;
+        self.tell("die", &[("exitCode", ended.exit_code.to_string())]);
         self.finish().await?;
         Ok(ended)
     }
@@ -240,7 +254,7 @@ impl Container {
         Room::of(self.task.spec.log_driver.as_ref()).map_err(Error::Fatal)
     }
 
-    fn signal(&self) -> u32 {
+    pub fn signal(&self) -> u32 {
         let container = self.task.spec.container_spec.as_ref();
         let named = container
             .and_then(|container| container.stop_signal.clone())
@@ -250,7 +264,7 @@ impl Container {
         number_of(&name).unwrap_or(SIGTERM)
     }
 
-    fn grace(&self) -> Duration {
+    pub fn grace(&self) -> Duration {
         let container = self.task.spec.container_spec.as_ref();
         let nanos = container
             .and_then(|container| container.stop_grace_period)
@@ -269,8 +283,13 @@ impl Container {
         } else {
             Health::default()
         };
+        self.shared.scene.watch_health(&self.id, was_well);
         loop {
             tokio::time::sleep(health.pause(&check, begun.elapsed())).await;
+            if matches!(self.process().await, Ok(Some((State::Paused, _)))) {
+                continue;
+            }
+            let start = Timestamp::now();
             let (client, folder) = (&self.shared.client, self.run_folder());
             let asked = probe::run(client, &self.id, &folder, &check.command, check.timeout).await;
             let answer = match asked {
@@ -282,7 +301,13 @@ impl Container {
                     output: error.to_string(),
                 },
             };
-            if let Err(reason) = health.take(&check, &answer, begun.elapsed()) {
+            let verdict = health.take(&check, &answer, begun.elapsed());
+            let scene = &self.shared.scene;
+            let status = scene.note_check(&self.id, &check, &answer, start, &health, verdict.is_err());
+            if let Some(status) = status {
+                self.tell(&format!("health_status: {status}"), &[]);
+            }
+            if let Err(reason) = verdict {
                 return Error::Fatal(reason);
             }
             if health.well && !was_well {
@@ -335,6 +360,7 @@ impl Container {
         )?;
         std::fs::write(folder.join("stop-signal"), stop_signal.unwrap_or_default())?;
         Check::save(check, &folder)?;
+        kept::save_task(&folder, &self.task)?;
         for volume in spec::folders(parts, container) {
             std::fs::create_dir_all(volume)?;
         }
@@ -407,9 +433,14 @@ impl Container {
             type_url: "types.containerd.io/opencontainers/runtime-spec/1/Spec".to_owned(),
             value: spec.to_string().into_bytes(),
         };
+        let image_id = crate::image::id_of(&self.shared.client, &image.name).await?;
         let record = Record {
             id: self.id.clone(),
-            labels: HashMap::from([(TASK_LABEL.to_owned(), self.task.id.to_string())]),
+            labels: HashMap::from([
+                (TASK_LABEL.to_owned(), self.task.id.to_string()),
+                // Held also when the image loses its name.
+                (IMAGE_LABEL.to_owned(), image_id),
+            ]),
             image: image.name,
             runtime: Some(RuntimeName {
                 name: "io.containerd.runc.v2".to_owned(),
@@ -423,7 +454,10 @@ impl Container {
         let request = CreateContainerRequest {
             container: Some(record),
         };
-        or_exists(self.shared.client.containers().create(request).await).map_err(refusal("container"))?;
+        let created = or_exists(self.shared.client.containers().create(request).await);
+        if created.map_err(refusal("container"))?.is_some() {
+            self.tell("create", &[]);
+        }
         Ok(())
     }
 }
@@ -498,6 +532,8 @@ impl Controller for Container {
                 _ => Error::Fatal(format!("starting container failed: {}", short(status.message()))),
             });
         }
+        kept::start(&self.run_folder());
+        self.tell("start", &[]);
         self.become_well().await
     }
 
@@ -562,7 +598,12 @@ impl Controller for Container {
         note(self.finish().await);
         let request = DeleteContainerRequest { id: self.id.clone() };
         let deleted = or_gone(self.shared.client.containers().delete(request).await);
+        if matches!(deleted, Ok(Some(_))) {
+            self.tell("destroy", &[]);
+        }
         note(deleted.map(|_| ()).map_err(refusal("removing")));
+        self.shared.scene.forget(&self.id);
+        self.shared.execs.forget(&self.id);
         let request = RemoveSnapshotRequest {
             snapshotter: SNAPSHOTTER.to_owned(),
             key: self.id.clone(),
@@ -593,7 +634,7 @@ impl Controller for Container {
             publish_mode: Some(PublishMode::Host),
             name: None,
         };
-        let running = matches!(process, Some((State::Running, _)));
+        let running = matches!(process, Some((State::Running | State::Paused, _)));
         Ok(Observation {
             container: Some(ContainerStatus {
                 container_id: Some(self.id.clone()),
@@ -630,7 +671,7 @@ fn short(message: &str) -> String {
 }
 
 /// A signal's number: `SIGTERM`, `TERM` or `15`.
-fn number_of(name: &str) -> Option<u32> {
+pub(crate) fn number_of(name: &str) -> Option<u32> {
     let name = name.trim().to_uppercase();
     if let Ok(number) = name.parse() {
         return Some(number).filter(|number| (1..=64).contains(number));

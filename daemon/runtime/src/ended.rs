@@ -1,5 +1,6 @@
 //! How a container ended, kept beside it: containerd forgets it with the task.
 
+use model::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -8,6 +9,10 @@ use std::path::Path;
 pub(crate) struct Ended {
     pub exit_code: i64,
     pub out_of_memory: bool,
+    #[serde(default)]
+    pub started: Option<Timestamp>,
+    #[serde(default)]
+    pub finished: Option<Timestamp>,
 }
 
 const NAME: &str = "ended.json";

@@ -5,7 +5,9 @@ use crate::config::Config;
 use crate::container::{Container, TASK_LABEL, id_of};
 use crate::files::Shelf;
 use crate::image::{Puller, Reference, Registry};
+use crate::local::{Execs, Local};
 use crate::logs::Logs;
+use crate::scene::Scene;
 use crate::spec::{Board, Clamp};
 use crate::{engine, facts};
 use async_trait::async_trait;
@@ -29,6 +31,8 @@ pub(crate) struct Shared {
     pub registry: Registry,
     pub network: Arc<dyn Networking>,
     pub logs: Logs,
+    pub scene: Scene,
+    pub execs: Execs,
     pub shelf: Shelf,
     pub config: Config,
     pub board: Board,
@@ -39,6 +43,11 @@ impl Shared {
     /// What lasts of a container.
     pub fn folder(&self, id: &str) -> PathBuf {
         self.config.state_dir.join("containers").join(id)
+    }
+
+    /// What goes with a reboot: fifos, files for `/etc`.
+    pub fn run_folder(&self, id: &str) -> PathBuf {
+        self.config.run_dir.join("containers").join(id)
     }
 }
 
@@ -85,6 +94,8 @@ impl Runtime {
             registry,
             network,
             logs: Logs::default(),
+            scene: Scene::default(),
+            execs: Execs::default(),
             shelf: Shelf::default(),
             board: Board {
                 hostname: config.hostname.clone(),
@@ -97,6 +108,13 @@ impl Runtime {
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// This board's containers and images, for who asks this board.
+    pub fn local(&self) -> Local {
+        Local {
+            shared: self.shared.clone(),
+        }
     }
 
     /// Asks the registry which image a name means now.

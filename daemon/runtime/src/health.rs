@@ -119,6 +119,11 @@ impl Health {
         }
     }
 
+    /// Bad checks since the last good one, the start period's left out.
+    pub fn streak(&self) -> u32 {
+        self.streak
+    }
+
     /// How long to wait before the next check, `age` after the start.
     pub fn pause(&self, check: &Check, age: Duration) -> Duration {
         if !self.well && age < check.start_period {

@@ -380,7 +380,7 @@ fn check(answered: &Answered, digest: Option<&str>) -> Result<(), Error> {
 }
 
 /// Names of unpacked layers: each stands for itself and all below (OCI image-spec, "layer chain id").
-fn chain_ids(diff_ids: &[String]) -> Vec<String> {
+pub(crate) fn chain_ids(diff_ids: &[String]) -> Vec<String> {
     let mut chain = Vec::<String>::new();
     for diff in diff_ids {
         let next = match chain.last() {

@@ -216,15 +216,18 @@ fn environment(parts: &Parts<'_>, container: &ContainerSpec) -> Vec<String> {
         .collect()
 }
 
+/// All capabilities that can be given here.
+pub(crate) fn every_capability(clamp: Clamp) -> Vec<String> {
+    let numbered = defaults::ALL_CAPABILITIES.into_iter().enumerate();
+    numbered
+        .filter(|(number, _)| clamp.withheld >> number & 1 == 0)
+        .map(|(_, name)| name.to_owned())
+        .collect()
+}
+
 /// Docker's default capabilities, with those that the service adds and without those that it drops.
 fn capabilities(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Vec<String>, Error> {
-    let every = || -> Vec<String> {
-        let numbered = defaults::ALL_CAPABILITIES.into_iter().enumerate();
-        numbered
-            .filter(|(number, _)| parts.clamp.withheld >> number & 1 == 0)
-            .map(|(_, name)| name.to_owned())
-            .collect()
-    };
+    let every = || every_capability(parts.clamp);
     if parts.wishes.privileged {
         return Ok(every());
     }
