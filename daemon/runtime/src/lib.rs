@@ -33,5 +33,5 @@ mod versions;
 pub use config::Config;
 pub use executor::{OpenError, Resolved, Runtime};
 pub use image::Reference;
-pub use local::{Local, Refused, Session, Until};
+pub use local::{Incoming, Local, Refused, Session, Until};
 pub use versions::Versions;

@@ -13,6 +13,7 @@ mod signals;
 mod stats;
 mod top;
 
+pub use images::Incoming;
 pub use refused::Refused;
 pub use run::Session;
 pub use signals::Until;
