@@ -57,8 +57,9 @@ pub struct Wishes {
     pub volume_affinity: bool,
     /// `bramble.start_limit`: how long a task of an update may take until it runs.
     pub start_limit: Option<SignedDuration>,
-    /// `bramble.schedule`: when a job runs.
-    pub schedule: Option<Schedule>,
+    /// `bramble.schedule`: when a job runs, to be read by [`Schedule::parse`]: labels are looked at often, and that takes a
+    /// while.
+    pub schedule: Option<String>,
 }
 
 /// Which of the boards that will do is the best.
@@ -85,7 +86,8 @@ impl Wishes {
     /// Reads a service's labels.
     ///
     /// # Errors
-    /// [`WishError`] for what is not known or can't be, so that a slip of the pen is not left out in silence.
+    /// [`WishError`] for what is not known or can't be (of schedules see [`Self::of_service`]), so that a slip of the pen
+    /// is not left out in silence.
     pub fn of(labels: &Labels) -> Result<Self, WishError> {
         let mut wishes = Self::default();
         for (label, value) in labels {
@@ -111,6 +113,9 @@ impl Wishes {
                 problem: problem.to_owned(),
             })
         };
+        if let Some(Err(error)) = wishes.schedule.as_deref().map(Schedule::parse) {
+            return refuse("schedule", &error.to_string());
+        }
         if wishes.schedule.is_some() && !spec.is_job() {
             return refuse(
                 "schedule",
@@ -168,7 +173,7 @@ impl Wishes {
             "rebalance" => self.rebalance = truth()?,
             "volume_affinity" => self.volume_affinity = truth()?,
             "start_limit" => self.start_limit = Some(limit(value)?),
-            "schedule" => self.schedule = Some(Schedule::parse(value).map_err(|error| error.to_string())?),
+            "schedule" => self.schedule = Some(value.to_owned()),
             _ => return Err(format!("not known: there are {KNOWN}")),
         }
         Ok(())
@@ -291,7 +296,6 @@ mod tests {
             ("bramble.rebalance", "1"),
             ("bramble.start_limit", "soon"),
             ("bramble.start_limit", "0s"),
-            ("bramble.schedule", "at noon"),
         ] {
             assert!(read(label, value).is_err(), "{label}");
         }
@@ -334,6 +338,7 @@ mod tests {
         assert!(outcome(&replicated, &[("bramble.rebalance", "true")]).is_ok());
         for (spec, labels) in [
             (&replicated, &[("bramble.schedule", "@hourly")][..]),
+            (&job, &[("bramble.schedule", "at noon")]),
             (&job, &[("bramble.start_limit", "1m")]),
             (&global, &[("bramble.rebalance", "true")]),
             (&global, &[("bramble.strategy", "random")]),

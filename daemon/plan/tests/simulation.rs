@@ -1,291 +1,290 @@
-//! A cluster's life in a moment: users change their minds, boards come and go, tasks fail, and time passes in jumps.
+//! A cluster's life in a moment: users change their minds, boards come and go, tasks fail, leaders change, and time
+//! passes in jumps. `world` plays the boards and looks at the laws after every step.
 //!
-//! Boards are played here by the rules of their agents: a task moves one state a tick towards what is wanted of it.
+//! `BRAMBLE_DAYS=365 BRAMBLE_SEEDS=20 cargo test -p bramble-plan --test simulation -- --nocapture` lives longer than CI
+//! has time for; a life that goes wrong names its seed, and `BRAMBLE_SEED=n` lives that one again.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it finds nonsense")]
 
-use bramble_plan::{NodeReport, Reports, plan};
-use model::*;
+mod world;
+
+use bramble_plan::plan;
+use jiff::SignedDuration;
+use model::{Availability, NodeState, TaskState};
 use proptest::prelude::*;
-use proptest::strategy::Strategy;
 use rand::SeedableRng as _;
-use state::{Transaction, View};
-use std::collections::BTreeMap;
+use rand::rngs::StdRng;
+use state::Transaction;
+use world::{World, laws, spec};
 
 const BOARDS: usize = 4;
-/// Seconds between two ticks.
-const TICK: i64 = 2;
-
-struct World {
-    view: View,
-    reports: Reports,
-    now: Timestamp,
-    rng: rand::rngs::StdRng,
-    /// What boards know of their tasks, down or not.
-    real: BTreeMap<TaskId, TaskStatus>,
-}
 
 #[derive(Clone, Debug)]
 enum Event {
     Scale(u64),
     Image(u8),
+    RollBack,
     Down(usize),
     Up(usize),
     Drain(usize, bool),
     Fail(usize),
+    Leader,
     Pass(u8),
 }
 
-fn events() -> impl Strategy<Value = Vec<Event>> {
+fn events() -> impl proptest::strategy::Strategy<Value = Vec<Event>> {
     let one = prop_oneof![
         (0..8u64).prop_map(Event::Scale),
-        (0..3u8).prop_map(Event::Image),
-        (0..BOARDS).prop_map(Event::Down),
-        (0..BOARDS).prop_map(Event::Up),
-        (0..BOARDS, any::<bool>()).prop_map(|(board, drain)| Event::Drain(board, drain)),
+        (0..4u8).prop_map(Event::Image),
+        Just(Event::RollBack),
+        (1..=BOARDS).prop_map(Event::Down),
+        (1..=BOARDS).prop_map(Event::Up),
+        (1..=BOARDS, any::<bool>()).prop_map(|(board, drain)| Event::Drain(board, drain)),
         (0..20usize).prop_map(Event::Fail),
-        (1..12u8).prop_map(Event::Pass),
-        (1..4u8).prop_map(Event::Pass),
+        Just(Event::Leader),
+        (1..120u8).prop_map(Event::Pass),
+        (1..8u8).prop_map(Event::Pass),
+        (1..8u8).prop_map(Event::Pass),
     ];
     prop::collection::vec(one, 0..40)
 }
 
-fn node_id(number: usize) -> NodeId {
-    format!("n{number}").as_str().into()
+/// What a user may ask of a service, beside its number.
+fn kinds() -> impl proptest::strategy::Strategy<Value = Vec<&'static str>> {
+    let one_of = |words: &'static [&'static str]| prop::sample::select(words);
+    (
+        one_of(&["order=stop-first", "order=start-first"]),
+        one_of(&["parallelism=1", "parallelism=2", "parallelism=0"]),
+        one_of(&["action=continue", "action=rollback", "action=pause"]),
+        one_of(&["max=0", "max=2"]),
+        one_of(&[
+            "label:bramble.rebalance=true",
+            "label:bramble.strategy=binpack",
+            "label:bramble.strategy=random",
+        ]),
+        one_of(&[
+            "label:bramble.volume_affinity=true",
+            "label:bramble.volume_affinity=false",
+        ]),
+        one_of(&["delay=0s", "delay=3s"]),
+    )
+        .prop_map(|(a, b, c, d, e, f, g)| vec![a, b, c, d, e, f, g])
 }
 
-impl World {
-    fn new(order: UpdateOrder) -> Self {
-        let mut first = Transaction::new();
-        first.create(Cluster::default());
-        for number in 0..BOARDS {
-            let mut node = Node {
-                id: node_id(number),
-                ..Node::default()
-            };
-            node.description.hostname = format!("board-{number}");
-            node.description.resources.memory_bytes = Some(1 << 30);
-            node.description.resources.nano_cpus = Some(4_000_000_000);
-            first.create(node);
+fn happen(world: &mut World, event: &Event) {
+    match event {
+        Event::Scale(replicas) => spec::change(world, "web", &[&format!("replicas={replicas}")]),
+        Event::Image(number) => {
+            let image = ["image=ok", "image=other", "image=third", "image=missing"][usize::from(*number)];
+            spec::change(world, "web", &[image]);
         }
-        let mut service = Service {
-            id: "s".into(),
-            spec_version: Some(Version { index: 1 }),
-            ..Service::default()
-        };
-        service.spec.name = "web".into();
-        service.spec.mode.replicated = Some(Replicated { replicas: Some(3) });
-        service.spec.update_config = Some(UpdateConfig {
-            parallelism: 1,
-            failure_action: Some(FailureAction::Continue),
-            monitor: Some(1),
-            order: Some(order),
-            ..UpdateConfig::default()
-        });
-        first.create(service);
-        let mut world = Self {
-            view: View::default().apply(1, &first).unwrap(),
-            reports: Reports::default(),
-            now: Timestamp::from_second(1_800_000_000).unwrap(),
-            rng: rand::rngs::StdRng::seed_from_u64(1),
-            real: BTreeMap::new(),
-        };
-        (0..BOARDS).for_each(|number| world.state_of(number, NodeState::Ready));
-        world
+        Event::RollBack => spec::roll_back(world, "web"),
+        Event::Down(number) => world.board_is(*number, NodeState::Down),
+        Event::Up(number) => world.board_is(*number, NodeState::Ready),
+        Event::Drain(number, drain) => drained(world, *number, *drain),
+        Event::Fail(number) => fail(world, *number),
+        Event::Leader => world.new_leader(),
+        Event::Pass(seconds) => world.pass(SignedDuration::from_secs((*seconds).into())),
     }
+    world.pass(world::SECOND);
+}
 
-    fn state_of(&mut self, number: usize, state: NodeState) {
-        let report = NodeReport {
-            state,
-            since: self.now,
-            ..NodeReport::default()
-        };
-        self.reports.nodes.insert(node_id(number), report);
-    }
+fn drained(world: &mut World, number: usize, drain: bool) {
+    let availability = if drain {
+        Availability::Drain
+    } else {
+        Availability::Active
+    };
+    world.edit_node(number, |node| node.spec.availability = availability);
+}
 
-    fn is_up(&self, node: &NodeId) -> bool {
-        self.reports.nodes[node].state == NodeState::Ready
-    }
-
-    fn commit(&mut self, transaction: &Transaction) {
-        self.view = self
-            .view
-            .apply(self.view.index() + 1, transaction)
-            .expect("a plan fits the view it was made from");
-    }
-
-    fn service(&self) -> Service {
-        (**self.view.service(&"s".into()).unwrap()).clone()
-    }
-
-    /// Plans until nothing is left to do.
-    fn settle(&mut self) {
-        for _ in 0..20 {
-            let planned = plan(&self.view, &self.reports, self.now, &mut self.rng);
-            if planned.changes.is_empty() {
-                return;
-            }
-            self.commit(&planned.changes);
-        }
-        panic!("plans without end");
-    }
-
-    /// Boards do a step for each of their tasks, and those that are up tell of it.
-    fn agents(&mut self) {
-        let tasks: Vec<_> = self.view.tasks().cloned().collect();
-        self.real.retain(|id, _| tasks.iter().any(|task| task.id == *id));
-        for task in &tasks {
-            let Some(node) = task
-                .node_id
-                .clone()
-                .filter(|_| task.status.state >= TaskState::Assigned)
-            else {
-                continue;
-            };
-            let mut status = self.real.get(&task.id).unwrap_or(&task.status).clone();
-            // A board that is cut off goes on with what it knew.
-            if self.is_up(&node) {
-                status.state = advanced(status.state, task.desired_state);
-                status.timestamp = self.now;
-                self.reports.tasks.insert(task.id.clone(), status.clone());
-            }
-            self.real.insert(task.id.clone(), status);
-        }
-        self.reports
-            .tasks
-            .retain(|id, _| tasks.iter().any(|task| task.id == *id));
-    }
-
-    fn tick(&mut self) {
-        self.settle();
-        self.agents();
-        self.now += jiff::SignedDuration::from_secs(TICK);
-        self.settle();
-        self.check();
-    }
-
-    /// Never two running tasks in one slot on boards that are up, unless the new one goes first.
-    fn check(&self) {
-        let start_first = self.service().spec.update_config.unwrap().order == Some(UpdateOrder::StartFirst);
-        let mut slots: BTreeMap<u64, usize> = BTreeMap::new();
-        for task in self.view.tasks() {
-            let here = task.node_id.as_ref().is_some_and(|node| self.is_up(node));
-            let runs = self
-                .real
-                .get(&task.id)
-                .is_some_and(|status| status.state == TaskState::Running);
-            // What came back from a cut is being stopped.
-            if here && runs && task.desired_state == TaskState::Running {
-                *slots.entry(task.slot.unwrap()).or_default() += 1;
-            }
-        }
-        let most = if start_first { 2 } else { 1 };
-        assert!(slots.values().all(|count| *count <= most), "{slots:?}");
-    }
-
-    fn happen(&mut self, event: &Event) {
-        let mut service = self.service();
-        let mut transaction = Transaction::new();
-        match event {
-            Event::Scale(replicas) => {
-                service.spec.mode.replicated = Some(Replicated {
-                    replicas: Some(*replicas),
-                });
-                transaction.update(service);
-            }
-            Event::Image(number) => {
-                service.previous_spec = Some(service.spec.clone());
-                let image = Some(format!("nginx:{number}"));
-                service.spec.task_template.container_spec = Some(ContainerSpec {
-                    image,
-                    ..ContainerSpec::default()
-                });
-                service.spec_version = Some(Version {
-                    index: self.view.index() + 1,
-                });
-                service.update_status = None;
-                transaction.update(service);
-            }
-            Event::Down(number) => self.state_of(*number, NodeState::Down),
-            Event::Up(number) => self.state_of(*number, NodeState::Ready),
-            Event::Drain(number, drain) => {
-                let mut node = (**self.view.node(&node_id(*number)).unwrap()).clone();
-                node.spec.availability = if *drain {
-                    Availability::Drain
-                } else {
-                    Availability::Active
-                };
-                transaction.update(node);
-            }
-            Event::Fail(number) => {
-                let running: Vec<_> = self
-                    .real
-                    .iter()
-                    .filter(|(_, status)| status.state == TaskState::Running)
-                    .map(|(id, _)| id.clone())
-                    .collect();
-                if let Some(id) = running.get(*number) {
-                    let status = self.real.get_mut(id).unwrap();
-                    status.state = TaskState::Failed;
-                    status.err = Some("task: non-zero exit (1)".into());
-                    status.timestamp = self.now;
-                }
-            }
-            Event::Pass(ticks) => (0..*ticks).for_each(|_| self.tick()),
-        }
-        if !transaction.is_empty() {
-            self.commit(&transaction);
-        }
-        self.tick();
+fn fail(world: &mut World, number: usize) {
+    let running = world
+        .real
+        .iter()
+        .filter(|(_, status)| status.state == TaskState::Running);
+    if let Some(id) = running.map(|(id, _)| id.clone()).nth(number) {
+        world.fail(&id);
     }
 }
 
-/// One step of an agent (exec's task machine, without containers).
-fn advanced(state: TaskState, desired: TaskState) -> TaskState {
-    use TaskState::*;
-    match state {
-        state if state.is_final() => state,
-        _ if desired >= Shutdown => Shutdown,
-        Assigned => Accepted,
-        Accepted if desired >= Ready => Preparing,
-        Preparing => Ready,
-        Ready if desired >= Running => Starting,
-        Starting => Running,
-        other => other,
+/// All boards are there again.
+fn heal(world: &mut World) {
+    for number in 1..=world.view.nodes().count() {
+        world.board_is(number, NodeState::Ready);
+        drained(world, number, false);
     }
+}
+
+/// At rest each service is what its user wants, and nothing is written.
+fn rest(world: &mut World) {
+    world.pass(SignedDuration::from_mins(45));
+    for service in world.view.services().cloned().collect::<Vec<_>>() {
+        if let Some(unrest) = laws::unrest(world, &service) {
+            panic!("{} at {}: {unrest}", service.spec.name, world.now);
+        }
+    }
+    let idle = plan(&world.view, &world.reports, world.now, &mut world.rng);
+    assert!(idle.changes.is_empty(), "{:?}", idle.because);
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     /// Whatever happened: once it stops, the service is what its user wants.
     #[test]
-    fn a_service_comes_to_its_wanted_state(events in events(), start_first in any::<bool>()) {
-        let mut world = World::new(if start_first { UpdateOrder::StartFirst } else { UpdateOrder::StopFirst });
+    fn a_service_comes_to_its_wanted_state(events in events(), kinds in kinds()) {
+        let mut world = World::new(BOARDS, 1);
+        let words = [&kinds[..], &["replicas=3", "image=ok", "monitor=1ns", "label:bramble.start_limit=2m"]].concat();
+        spec::create(&mut world, "web", &words);
         for event in &events {
-            world.happen(event);
+            happen(&mut world, event);
         }
-        for number in 0..BOARDS {
-            world.happen(&Event::Up(number));
-            world.happen(&Event::Drain(number, false));
+        heal(&mut world);
+        spec::change(&mut world, "web", &["image=last", "force"]);
+        rest(&mut world);
+    }
+}
+
+fn cases() -> u32 {
+    std::env::var("BRAMBLE_CASES")
+        .ok()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(64)
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(default)
+}
+
+/// Months of a busy household: services of every kind, boards that are unplugged, updates good and bad. Each week it is
+/// left in peace for a while, and must then be as it should.
+#[test]
+fn random_lives_end_well() {
+    let days = number("BRAMBLE_DAYS", 8);
+    let only = std::env::var("BRAMBLE_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seeds = only.map_or(1..=number("BRAMBLE_SEEDS", 2), |seed| seed..=seed);
+    for seed in seeds {
+        println!("seed {seed}, {days} days");
+        let told = live(seed, days);
+        println!("  {told}");
+    }
+}
+
+fn live(seed: u64, days: u64) -> String {
+    let mut world = World::new(BOARDS, seed);
+    let mut rng = StdRng::seed_from_u64(seed);
+    for (name, words) in [
+        ("db", "replicas=1 image=ok label:bramble.volume_affinity=true"),
+        (
+            "web",
+            "replicas=5 image=ok order=start-first action=rollback label:bramble.rebalance=true label:bramble.depends_on=db",
+        ),
+        (
+            "api",
+            "replicas=4 image=ok parallelism=2 action=pause max=2 label:bramble.rebalance=true",
+        ),
+        (
+            "pack",
+            "replicas=4 image=ok action=continue memory=150 label:bramble.strategy=binpack",
+        ),
+        (
+            "luck",
+            "replicas=3 image=ok parallelism=0 action=rollback label:bramble.strategy=random",
+        ),
+        (
+            "soft",
+            "replicas=2 image=ok constraint=node.labels.ssd_==~_true prefer=node.labels.room label:bramble.rebalance=true",
+        ),
+        ("each", "global image=ok action=continue"),
+        ("once", "job=5/2 image=done:40"),
+        (
+            "nightly",
+            "job=2/1 image=done:300 label:bramble.schedule=0_3_*_*_*",
+        ),
+        (
+            "sweep",
+            "global-job image=done:20 label:bramble.schedule=TZ=Europe/Berlin_30_*/8_*_*_*",
+        ),
+    ] {
+        let words: Vec<&str> = words.split(' ').collect();
+        spec::create(&mut world, name, &words);
+    }
+    let end = world.start + SignedDuration::from_hours(24 * days as i64);
+    let mut week = world.start + SignedDuration::from_hours(24 * 7);
+    let mut count = 0_u64;
+    while world.now < end {
+        chance(&mut world, &mut rng);
+        count += 1;
+        // Most things happen hours apart, some all at once.
+        let gap = if rng.random_bool(0.4) {
+            rng.random_range(0..40)
+        } else {
+            rng.random_range(60..4 * 3_600)
+        };
+        world.pass(SignedDuration::from_secs(gap));
+        if world.now > week {
+            week = world.now + SignedDuration::from_hours(24 * 7);
+            heal(&mut world);
+            for name in ["db", "web", "api", "pack", "luck", "soft", "each"] {
+                spec::change(&mut world, name, &["image=ok", "force"]);
+            }
+            rest(&mut world);
         }
-        // Back-off may have grown to five minutes, and an update waits as long for a task that never starts.
-        for _ in 0..1_000 {
-            world.tick();
+    }
+    format!(
+        "{count} events, {} transactions, {} decisions",
+        world.commits,
+        world.told.len()
+    )
+}
+
+/// Something happens.
+fn chance(world: &mut World, rng: &mut StdRng) {
+    let board = rng.random_range(1..=world.view.nodes().count());
+    let services = ["db", "web", "api", "pack", "luck", "soft", "each"];
+    let service = services[rng.random_range(0..services.len())];
+    match rng.random_range(0..16) {
+        0 | 1 => world.board_is(board, NodeState::Down),
+        2..=4 => world.board_is(board, NodeState::Ready),
+        5 => drained(world, board, true),
+        6 | 7 => drained(world, board, false),
+        8 => fail(world, rng.random_range(0..20)),
+        9 => world.new_leader(),
+        10 => {
+            let replicas = rng.random_range(0..7);
+            let name = ["web", "api", "luck", "pack"][rng.random_range(0..4)];
+            spec::change(world, name, &[&format!("replicas={replicas}")]);
         }
-        let service = world.service();
-        let running: Vec<_> = world.view.tasks()
-            .filter(|task| task.desired_state == TaskState::Running
-                && world.real.get(&task.id).is_some_and(|status| status.state == TaskState::Running))
-            .collect();
-        prop_assert_eq!(running.len() as u64, service.spec.replicas().unwrap(), "{:#?}", service.update_status);
-        let state = service.update_status.as_ref().map(|status| status.state);
-        prop_assert!(!matches!(state, Some(UpdateState::Updating | UpdateState::RollbackStarted)), "{:?}", state);
-        for task in running {
-            prop_assert_eq!(&task.spec.container_spec, &service.spec.task_template.container_spec);
+        11 | 12 => {
+            let images = ["ok", "new", "newer", "missing", "stuck", "crash:20"];
+            let image = format!("image={}", images[rng.random_range(0..images.len())]);
+            spec::change(world, service, &[&image, "force"]);
         }
-        // At rest nothing is written.
-        let idle = plan(&world.view, &world.reports, world.now, &mut world.rng);
-        prop_assert!(idle.changes.is_empty(), "{:?}", idle.because);
+        13 => spec::roll_back(world, service),
+        14 => {
+            let (key, value) =
+                [("ssd", "true"), ("ssd", "no"), ("room", "a"), ("room", "b")][rng.random_range(0..4)];
+            world.edit_node(board, |node| {
+                node.spec.labels.insert(key.to_owned(), value.to_owned());
+            });
+        }
+        _ => {
+            let name = ["once", "nightly"][rng.random_range(0..2)];
+            if rng.random_bool(0.5) {
+                spec::change(world, name, &["force"]);
+            } else if let Some(old) = world.service(name) {
+                world.commit(Transaction::new().remove(old.clone()));
+                let mut again = old;
+                again.id = format!("{name}{}", world.view.index()).as_str().into();
+                again.job_status = None;
+                world.commit(Transaction::new().create(again));
+            }
+        }
     }
 }

@@ -30,21 +30,26 @@ pub(super) enum Run {
 }
 
 /// Begins a run if it is time to; asks to be woken when it will be.
-pub(super) fn apply(draft: &mut Draft<'_>, service: &Service, schedule: &Schedule, run: &Run) {
+pub(super) fn apply(draft: &mut Draft<'_>, service: &Service, text: &str, run: &Run) {
     let status = service.job_status.clone().unwrap_or_default();
-    let known = status
-        .schedule
-        .clone()
-        .filter(|known| known.schedule == schedule.as_str());
+    let known = status.schedule.clone().filter(|known| known.schedule == text);
+    if let Some(due) = known
+        .as_ref()
+        .and_then(|known| known.due)
+        .filter(|due| *due > draft.now)
+    {
+        draft.wake(due);
+        return;
+    }
+    // One that can't be read was refused when it was written.
+    let Ok(schedule) = &Schedule::parse(text) else {
+        return;
+    };
     let Some(known) = known else {
         tell(draft, service, schedule, schedule.after(draft.now), None);
         return;
     };
     let Some(due) = known.due else { return };
-    if due > draft.now {
-        draft.wake(due);
-        return;
-    }
     match run {
         Run::Going => {
             let message = format!(

@@ -31,18 +31,25 @@ type Groups = BTreeMap<(bool, ServiceId, Version), Vec<Arc<Task>>>;
 
 pub(crate) fn apply(draft: &mut Draft<'_>) {
     let mut groups = Groups::new();
-    for task in draft
+    let free = |task: &&Arc<Task>| task.is_wanted() && task.status.state < TaskState::Assigned;
+    let free: Vec<Arc<Task>> = draft
         .tasks()
-        .filter(|task| task.is_wanted() && task.status.state < TaskState::Assigned)
+        .filter(free)
         // What has no addresses yet says so itself.
         .filter(|task| addresses::is_ready(draft, task))
-    {
+        .cloned()
+        .collect();
+    for task in free {
+        if let Some(why) = backs_off(draft, &task) {
+            refuse(draft, &task, why);
+            continue;
+        }
         let key = (
             task.node_id.is_none(),
             task.service_id.clone(),
             task.origin.spec_version,
         );
-        groups.entry(key).or_default().push(task.clone());
+        groups.entry(key).or_default().push(task);
     }
     if groups.is_empty() {
         return;
@@ -66,6 +73,21 @@ pub(crate) fn apply(draft: &mut Draft<'_>) {
                 .for_each(|task| place_at_home(draft, &mut boards, task));
         }
     }
+}
+
+/// Why a task is not placed yet after failures in a row. A first restart has its board at once, where it makes itself
+/// ready in the meantime; what keeps failing, or could not even be made ready, is left alone until its time has come.
+fn backs_off(draft: &Draft<'_>, task: &Task) -> Option<String> {
+    let until = task.origin.not_before.filter(|until| *until > draft.now)?;
+    let before = task.origin.replaces.as_ref().and_then(|id| draft.task(id));
+    let failures = task.origin.failures;
+    let is_hopeless =
+        failures >= 2 || before.is_some_and(|before| before.status.state == TaskState::Rejected);
+    let until = until.strftime("%H:%M:%S UTC");
+    is_hopeless.then(|| match failures {
+        0 | 1 => format!("backing off after a failure: not before {until}"),
+        _ => format!("backing off after {failures} failures in a row: not before {until}"),
+    })
 }
 
 /// Places tasks of one spec.

@@ -170,12 +170,16 @@ fn change(draft: &mut Draft<'_>, service: &Service, step: &Step, order: UpdateOr
     let running = step
         .slot
         .wanted()
-        .find(|task| task.status.state == TaskState::Running);
-    let at_once = order == UpdateOrder::StartFirst && running.is_some();
-    if !at_once {
-        for task in step.slot.wanted() {
-            draft.want(&task.id, TaskState::Shutdown);
-        }
+        .rfind(|task| task.status.state == TaskState::Running);
+    let stays = running.filter(|_| order == UpdateOrder::StartFirst);
+    let at_once = stays.is_some();
+    // Also what an update before this one had begun beside it.
+    for task in step
+        .slot
+        .wanted()
+        .filter(|task| stays.is_none_or(|stays| stays.id != task.id))
+    {
+        draft.want(&task.id, TaskState::Shutdown);
     }
     let replaces = step.slot.wanted().last().map(|task| task.id.clone());
     let waits = Waits {

@@ -98,11 +98,16 @@ fn few_at_once(world: &World, service: &Service) {
     if config.parallelism == 0 || back.parallelism == 0 {
         return;
     }
+    let limit = Wishes::checked(&service.spec.labels)
+        .start_limit
+        .unwrap_or(bramble_plan::START_LIMIT);
     let changing = world.view.tasks_of_service(&service.id).filter(|task| {
         world.updated.contains(&task.id)
             && task.is_wanted()
             && task.origin.spec_version == service.spec_version.unwrap_or_default()
             && world.seen(task).state < TaskState::Running
+            // One that takes for ever has failed, and others have their turn.
+            && task.meta.created_at + limit > world.now
     });
     let count = changing.count() as u64;
     assert!(
@@ -113,38 +118,108 @@ fn few_at_once(world: &World, service: &Service) {
     );
 }
 
+/// A task is placed only when all that its service waits for runs.
+pub fn placed(world: &World, task: &str) {
+    let name = task.rsplit_once('.').map_or(task, |(name, _)| name);
+    let Some(service) = world.service(name) else {
+        return;
+    };
+    for need in Wishes::checked(&service.spec.labels).depends_on {
+        let found = world.view.services().find(|other| other.spec.called(&need));
+        let found = found.unwrap_or_else(|| panic!("{task} is placed without {need}"));
+        let good = if found.spec.is_job() {
+            TaskState::Complete
+        } else {
+            TaskState::Running
+        };
+        let there = world
+            .view
+            .tasks_of_service(&found.id)
+            .any(|task| world.seen(task).state == good);
+        assert!(
+            there,
+            "{task} is placed though {need} does not run at {}",
+            world.now
+        );
+    }
+}
+
 /// What is wrong with a service once nothing has happened for a long time.
 pub fn unrest(world: &World, service: &Service) -> Option<String> {
+    if service.spec.is_job() {
+        return undone(world, service);
+    }
     let tasks = world.tasks(&service.id);
-    let running: Vec<_> = tasks
+    let running: Vec<&Task> = tasks
         .iter()
         .filter(|task| {
             task.desired_state == TaskState::Running && world.seen(task).state == TaskState::Running
         })
         .collect();
-    let wanted = match service.spec.replicas() {
-        Some(replicas) => replicas,
-        None if service.spec.mode.global.is_some() => world.view.nodes().count() as u64,
-        None => return None,
+    let boards = world.view.nodes().count() as u64;
+    let placement = service.spec.task_template.placement.clone().unwrap_or_default();
+    let room = match placement.max_replicas.unwrap_or(0) {
+        0 => u64::MAX,
+        most => most * boards,
     };
+    let wanted = service.spec.replicas().unwrap_or(boards).min(room);
     let state = service.update_status.as_ref().map(|status| status.state);
     if running.len() as u64 != wanted {
-        let states: Vec<_> = tasks
+        let states = tasks
             .iter()
-            .map(|task| (task.slot, task.status.state, task.status.err.clone()))
-            .collect();
+            .map(|task| (task.slot, task.status.state, task.status.err.clone()));
         return Some(format!(
-            "{} of {wanted} run, {state:?}: {states:?}",
-            running.len()
+            "{} of {wanted} run, {state:?}: {:?}",
+            running.len(),
+            states.collect::<Vec<_>>()
         ));
     }
     if matches!(state, Some(UpdateState::Updating | UpdateState::RollbackStarted)) {
         return Some(format!("its update goes on: {state:?}"));
     }
     let is_paused = matches!(state, Some(UpdateState::Paused | UpdateState::RollbackPaused));
-    let is_right = |task: &&Task| task.spec.container_spec == service.spec.task_template.container_spec;
-    if !is_paused && !running.iter().copied().all(|task| is_right(&task)) {
+    let container = &service.spec.task_template.container_spec;
+    if !is_paused && running.iter().any(|task| task.spec.container_spec != *container) {
         return Some("a task is of another spec".to_owned());
     }
+    let wishes = Wishes::checked(&service.spec.labels);
+    if wishes.rebalance && !wishes.volume_affinity && placement.constraints.is_none() {
+        let copies = |node: &NodeId| {
+            running
+                .iter()
+                .filter(|task| task.node_id.as_ref() == Some(node))
+                .count()
+        };
+        let counts: Vec<usize> = world.view.nodes().map(|node| copies(&node.id)).collect();
+        let (least, most) = (counts.iter().min(), counts.iter().max());
+        if most > least.map(|least| least + 1).as_ref() {
+            return Some(format!("its tasks are not spread: {counts:?}"));
+        }
+    }
     None
+}
+
+/// What is left to do of a job.
+fn undone(world: &World, service: &Service) -> Option<String> {
+    let status = service.job_status.clone().unwrap_or_default();
+    let tasks = world.tasks(&service.id);
+    let ours = || {
+        tasks
+            .iter()
+            .filter(|task| task.job_iteration == Some(status.job_iteration))
+    };
+    let done = ours()
+        .filter(|task| task.status.state == TaskState::Complete)
+        .count() as u64;
+    if let Some(timed) = &status.schedule
+        && timed.due.is_none_or(|due| due <= world.now)
+    {
+        return Some(format!("it is due and does not run: {timed:?}"));
+    }
+    let total = match service.spec.mode.replicated_job {
+        Some(job) => job.total_completions.unwrap_or(1),
+        None => world.view.nodes().count() as u64,
+    };
+    let begun = status.last_execution.is_some();
+    (begun && done != total).then(|| format!("{done} of {total} are done"))
 }

@@ -166,6 +166,9 @@ impl World {
                 if let Reason::Updated { by, .. } = &reason {
                     self.updated.insert(by.clone());
                 }
+                if let Reason::Placed { task, .. } = &reason {
+                    laws::placed(self, task);
+                }
                 self.told.push((self.now, reason));
             }
             self.wake_at = planned.wake_at;
