@@ -160,15 +160,15 @@ fn number(name: &str, default: u64) -> u64 {
         .unwrap_or(default)
 }
 
-/// Months of a busy household: services of every kind, boards that are unplugged, updates good and bad. Each week it is
-/// left in peace for a while, and must then be as it should.
+/// Months of a busy household: services of every kind, boards that are unplugged, updates good and bad. Each week (and
+/// once in a shorter life) it is left in peace for a while, and must then be as it should.
 #[test]
 fn random_lives_end_well() {
-    let days = number("BRAMBLE_DAYS", 8);
+    let days = number("BRAMBLE_DAYS", 4);
     let only = std::env::var("BRAMBLE_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
-    let seeds = only.map_or(1..=number("BRAMBLE_SEEDS", 2), |seed| seed..=seed);
+    let seeds = only.map_or(1..=number("BRAMBLE_SEEDS", 3), |seed| seed..=seed);
     for seed in seeds {
         println!("seed {seed}, {days} days");
         let told = live(seed, days);
@@ -216,7 +216,8 @@ fn live(seed: u64, days: u64) -> String {
         spec::create(&mut world, name, &words);
     }
     let end = world.start + SignedDuration::from_hours(24 * days as i64);
-    let mut week = world.start + SignedDuration::from_hours(24 * 7);
+    let peace = SignedDuration::from_hours(24 * 7.min(days as i64 - 1));
+    let mut due = world.start + peace;
     let mut count = 0_u64;
     while world.now < end {
         chance(&mut world, &mut rng);
@@ -228,8 +229,8 @@ fn live(seed: u64, days: u64) -> String {
             rng.random_range(60..4 * 3_600)
         };
         world.pass(SignedDuration::from_secs(gap));
-        if world.now > week {
-            week = world.now + SignedDuration::from_hours(24 * 7);
+        if world.now > due {
+            due = world.now + peace;
             heal(&mut world);
             for name in ["db", "web", "api", "pack", "luck", "soft", "each"] {
                 spec::change(&mut world, name, &["image=ok", "force"]);

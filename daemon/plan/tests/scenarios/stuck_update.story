@@ -25,5 +25,5 @@ show api
   api.1 missing on n1: shutdown, is rejected (No such image: missing)
   api.1 missing on n1: shutdown, is rejected (No such image: missing)
   api.1 missing on n1: shutdown, is rejected (No such image: missing)
-  api.1 missing on n1: ready, is assigned
+  api.1 missing on nowhere: ready, is pending (backing off after 3 failures in a row: not before 08:04:44 UTC)
   api.2 ok on n2: running, is running
