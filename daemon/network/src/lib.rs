@@ -8,12 +8,14 @@
 //!   eth0 172.30.0.6/16 ──veth── btac1e0006 ┴─ bramble0 172.30.0.1/16 ── nat ── eth0, the LAN
 //! ```
 //!
+//! Besides, it has a link into each of the cluster's networks that it is in: see [`overlay`].
+//!
 //! Three layers, from pure to not:
 //!
-//! - [`wanted`], [`recover`] and [`rules`] decide: who has which address and port, what survives a restart, which
-//!   packet filter follows. They know neither async nor a socket.
-//! - `kernel` does: one small verb each for bridge, namespace, member and packet filter. Every verb may be repeated and
-//!   finishes what a crash left half done.
+//! - [`wanted`], [`overlay`], [`recover`] and [`rules`] decide: who has which address and port, who is where, what survives
+//!   a restart, which packet filter follows. They know neither async nor a socket.
+//! - `kernel` does: one small verb each for bridge, tunnel, namespace, member, tables and packet filter. Every verb may be
+//!   repeated and finishes what a crash left half done.
 //! - [`Network`] is the shell: one task takes all requests that wait, decides on them together, applies them as one
 //!   batch (namespaces side by side, then one `nft` transaction), and answers.
 //!

@@ -148,8 +148,8 @@ impl Wanted {
     }
 
     /// Frees the address of a member of which nothing is left.
-    pub fn forget(&mut self, id: &TaskId) {
-        self.members.remove(id);
+    pub fn forget(&mut self, id: &TaskId) -> Option<Member> {
+        self.members.remove(id)
     }
 
     /// Takes in a member found on the board. False if its address cannot be one of this subnet or is another's.
@@ -182,10 +182,14 @@ impl Wanted {
         })
     }
 
+    /// All members but those being detached.
+    pub fn staying(&self) -> impl Iterator<Item = &Member> {
+        self.members.values().filter(|member| !member.leaving)
+    }
+
     /// Every host port in force and the address that it leads to, in the order of the ports.
     pub fn host_ports(&self) -> BTreeMap<HostPort, Ipv4Addr> {
-        let staying = self.members.values().filter(|member| !member.leaving);
-        staying
+        self.staying()
             .flat_map(|member| member.host_ports.iter().map(|port| (*port, member.address)))
             .collect()
     }

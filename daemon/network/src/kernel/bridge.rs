@@ -40,7 +40,8 @@ pub(super) async fn ensure_link(
     if link.mac != Some(mac) {
         board.set_mac(link.index, mac).await?;
     }
-    if !link.up {
+    // A daemon that was killed may have been about to remove it.
+    if !link.up || link.group != 0 {
         board.up(link.index).await?;
     }
     board.set_address(link.index, address, prefix).await?;

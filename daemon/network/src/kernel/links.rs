@@ -107,9 +107,9 @@ impl Links {
             .map_err(Error::kernel("making veth", veth.name))
     }
 
-    /// Switches a link on.
+    /// Switches a link on, and takes it out of the group of those that go.
     pub async fn up(&self, index: u32) -> Result<(), Error> {
-        let message = LinkUnspec::new_with_index(index).up().build();
+        let message = LinkUnspec::new_with_index(index).link_group(0).up().build();
         self.0
             .link()
             .change(message)

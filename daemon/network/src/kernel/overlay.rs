@@ -82,7 +82,7 @@ async fn ensure_tunnel(
         if link.mtu != plan.mtu {
             board.set_mtu(link.index, plan.mtu).await?;
         }
-        if link.bridge != Some(bridge) || !link.up {
+        if link.bridge != Some(bridge) || !link.up || link.group != 0 {
             board.join(link.index, bridge).await?;
         }
         board.guard_tunnel(link.index).await?;

@@ -82,7 +82,7 @@ fn sets(text: &mut String, wanted: &Wanted) {
         .flat_map(|overlay| endpoints(wanted, overlay))
         .collect();
     collection(text, "set", "endpoints", "ifname . ipv4_addr", there);
-    let closed = wanted.members().values().filter(|member| member.closed);
+    let closed = wanted.staying().filter(|member| member.closed);
     collection(
         text,
         "set",
@@ -95,7 +95,7 @@ fn sets(text: &mut String, wanted: &Wanted) {
 /// All that is in a network, with its bridge: what managers tell of, and who is seated here already.
 fn endpoints(wanted: &Wanted, overlay: &Overlay) -> impl Iterator<Item = String> {
     let vni = overlay.vni;
-    let seats = wanted.members().values().flat_map(|member| &member.seats);
+    let seats = wanted.staying().flat_map(|member| &member.seats);
     let seated = seats.filter(move |seat| seat.vni == vni).map(|seat| seat.address);
     let told = overlay.endpoints.iter().map(|one| one.address);
     told.chain(seated)

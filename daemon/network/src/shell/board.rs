@@ -235,12 +235,14 @@ impl Board {
             }
             self.undo_failed(coming).await;
         }
+        let mut seated = false;
         for one in going.iter().filter(|one| one.errors.is_empty()) {
-            self.wanted.forget(&one.id);
+            let left = self.wanted.forget(&one.id);
+            seated |= left.is_some_and(|member| !member.seats.is_empty());
             self.furnished.remove(&one.id);
         }
-        if let Err(error) = self.prune().await {
-            tracing::warn!(%error, "cannot remove a network that nobody is in any more");
+        if seated && let Err(error) = self.tidy().await {
+            tracing::warn!(%error, "cannot remove what the cluster's networks had for a task");
         }
         self.note().await;
     }

@@ -112,7 +112,9 @@ impl Board {
         let seated = |vni: u32, address: Ipv4Addr| {
             let port = ports.get(seat_name(vni, address).as_str());
             port.is_some_and(|port| {
-                port.up && port.bridge == self.fixtures.get(&vni).map(|fixture| fixture.bridge)
+                port.up
+                    && port.group == 0
+                    && port.bridge == self.fixtures.get(&vni).map(|fixture| fixture.bridge)
             })
         };
         let members = self.wanted.members().iter();
@@ -182,8 +184,13 @@ impl Board {
         self.links.remove_all(&names.cloned().collect()).await
     }
 
-    /// Removes networks that managers no longer tell of once nobody is in them any more.
-    pub(super) async fn prune(&mut self) -> Result<(), Error> {
+    /// Removes what is of no more use since somebody left: entries of tables, networks that managers no longer tell of.
+    pub(super) async fn tidy(&mut self) -> Result<(), Error> {
+        self.prune().await?;
+        self.place().await
+    }
+
+    async fn prune(&mut self) -> Result<(), Error> {
         if !self.wanted.prune() {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use bramble_network::{Config, Network};
+use bramble_network::{Config, Error, Network};
 use exec::{Attached, Endpoint, Fabric, MeshPort, Overlay, Peer, Place, Virtual, Wish};
 use model::PortProtocol;
 use nix::sched::{CloneFlags, unshare};
@@ -32,8 +32,7 @@ pub const BOARDS: usize = 3;
 /// One board.
 pub struct Board {
     pub dir: PathBuf,
-    pub network: Network,
-    number: usize,
+    network: Option<Network>,
     namespace: File,
     handle: Handle,
     _stop: oneshot::Sender<()>,
@@ -152,7 +151,7 @@ impl Boards {
     /// Tells one board.
     pub async fn weave_one(&self, board: usize) {
         let fabric = Arc::new(self.fabric(board));
-        self.boards[board].network.weave(fabric).await.unwrap();
+        self.boards[board].network().weave(fabric).await.unwrap();
     }
 
     /// A task of "web" on a board, in both networks. Managers must tell of it before it is attached.
@@ -169,6 +168,11 @@ impl Boards {
 
     /// Attaches a task that was added.
     pub async fn attach(&self, name: &str) -> Attached {
+        self.try_attach(name).await.unwrap()
+    }
+
+    /// Attaches a task that was added, if that can be.
+    pub async fn try_attach(&self, name: &str) -> Result<Attached, Error> {
         let task = self.tasks.iter().find(|task| task.name == name).unwrap();
         let board = (0..BOARDS).find(|n| node(*n) == task.node).unwrap();
         let last = task.address.octets()[3];
@@ -182,7 +186,7 @@ impl Boards {
             places: vec![place("app", APP), place("ingress", MESH)],
             ..Wish::default()
         };
-        self.boards[board].network.attach(&wish).await.unwrap()
+        self.boards[board].network().attach(&wish).await
     }
 
     /// Adds one task a board, "a" to "c" at .11 to .13, tells all boards and attaches them.
@@ -230,8 +234,7 @@ impl Board {
         let network = open(&handle, &dir).await;
         Board {
             dir,
-            network,
-            number,
+            network: Some(network),
             namespace,
             handle,
             _stop: stop,
@@ -255,23 +258,52 @@ impl Board {
         ))
     }
 
+    /// The daemon's part of it.
+    pub fn network(&self) -> &Network {
+        self.network.as_ref().unwrap()
+    }
+
+    /// The daemon ends; all stays as it is.
+    pub fn shut(&mut self) {
+        self.network = None;
+    }
+
     /// The daemon is started again.
     pub async fn reopen(&mut self) {
-        self.network = open(&self.handle, &self.dir).await;
+        self.shut();
+        self.network = Some(open(&self.handle, &self.dir).await);
     }
 
     /// All that the board's network consists of, as text to compare.
     pub fn trace(&self) -> String {
         let tables = "ip -o link | cut -d: -f2 | cut -d@ -f1 | sort; ip -4 -o addr | tr -s \" \" | cut -d\" \" -f2,4 | sort
             ip route | sed \"s/ linkdown//\" | sort; ip rule; nft list ruleset; cat /proc/sys/net/ipv4/ip_forward
-            ip neigh show nud permanent | sort; bridge fdb | grep -v -e 33:33 -e 01:00 -e permanent | sort";
-        format!(
-            "board {}\n{}{}",
-            self.number,
-            self.sh(tables),
-            sh(&format!("find {} | sort", self.dir.display()))
-        )
+            ip neigh show nud permanent | sort; bridge fdb | grep -e dst -e static | sort";
+        let files = sh(&format!("find {} | sort", self.dir.display()));
+        sorted(&(self.sh(tables) + &files))
     }
+}
+
+/// Lines in an order of their own: nft tells the elements of a set in any.
+pub fn sorted(text: &str) -> String {
+    let line = |line: &str| {
+        let bare = line.trim().trim_start_matches("elements = { ");
+        bare.trim_end_matches(" }").trim_end_matches(',').to_owned()
+    };
+    let mut lines: Vec<String> = text.lines().map(line).collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
+/// What one text has more than another, and less.
+pub fn changes(before: &str, after: &str) -> String {
+    let only = |one: &str, other: &str, sign: char| {
+        let lines = one
+            .lines()
+            .filter(|line| !other.lines().any(|known| known == *line));
+        lines.map(|line| format!("{sign} {line}\n")).collect::<String>()
+    };
+    only(after, before, '+') + &only(before, after, '-')
 }
 
 async fn open(handle: &Handle, dir: &Path) -> Network {
