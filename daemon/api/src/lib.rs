@@ -38,6 +38,8 @@ pub use server::serve;
 pub use version::{API_VERSION, MIN_API_VERSION};
 
 #[cfg(test)]
+mod bent_bodies;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_local;

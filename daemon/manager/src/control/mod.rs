@@ -12,3 +12,6 @@ mod settings;
 pub mod validate;
 
 pub use refusal::Refusal;
+
+#[cfg(test)]
+mod bent_specs;

@@ -271,4 +271,6 @@ pub(crate) fn below(root: &Path, path: &str) -> PathBuf {
 }
 
 #[cfg(test)]
+mod bent_tasks;
+#[cfg(test)]
 mod tests;
