@@ -128,6 +128,14 @@ fn what_cannot_be_is_refused() {
                 ..Default::default()
             });
         }),
+        ("dns.home is not an ip address", &|spec| {
+            let dns = model::DnsConfig {
+                nameservers: Some(vec!["10.0.0.1".into(), "dns.home".into()]),
+                ..Default::default()
+            };
+            let container = spec.task_template.container_spec.as_mut().unwrap();
+            container.dns_config = Some(dns);
+        }),
         ("can't be used with dnsrr mode", &|spec| {
             spec.endpoint_spec = Some(model::EndpointSpec {
                 mode: Some(model::EndpointMode::Dnsrr),

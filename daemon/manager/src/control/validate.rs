@@ -8,6 +8,7 @@ use model::{
     ResourceRequirements, RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig, Wishes,
 };
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// Swarm's limit of a service's name: what a DNS label holds.
 const NAME_LENGTH: usize = 63;
@@ -128,6 +129,14 @@ fn container(spec: &ContainerSpec) -> Result<(), Refusal> {
         return Err(Refusal::invalid(
             "ContainerSpec: StopGracePeriod cannot be negative",
         ));
+    }
+    let dns = spec.dns_config.iter();
+    for server in dns.flat_map(|dns| dns.nameservers.iter().flatten()) {
+        if server.parse::<IpAddr>().is_err() {
+            return Err(Refusal::invalid(format!(
+                "ContainerSpec: DNSConfig: {server} is not an ip address"
+            )));
+        }
     }
     let mut targets = BTreeSet::new();
     for mount in spec.mounts.iter().flatten() {
