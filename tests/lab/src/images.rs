@@ -92,6 +92,9 @@ fn image(dir: &Path, base: &Layer, recipe: &Recipe) -> Result<Image> {
         layers.push(layer(dir, |root| tree::program(root, path, source))?);
     }
     let mut inside = json!({ "Env": recipe.env, "Cmd": recipe.cmd });
+    if !recipe.entrypoint.is_empty() {
+        inside["Entrypoint"] = json!(recipe.entrypoint);
+    }
     if let Some(port) = recipe.port {
         inside["ExposedPorts"] = json!({ (port): {} });
     }

@@ -10,6 +10,8 @@ pub(super) struct Recipe {
     /// A program of ours: its path, and its source in Rust.
     pub program: Option<(&'static str, &'static str)>,
     pub env: &'static [&'static str],
+    /// Goes before `cmd`, or what the user gives in its place.
+    pub entrypoint: &'static [&'static str],
     pub cmd: &'static [&'static str],
     pub port: Option<&'static str>,
 }
@@ -44,14 +46,101 @@ macro_rules! nginx {
             ],
             program: None,
             env: &[PATH, concat!("NGINX_VERSION=", $version)],
+            entrypoint: &[],
             cmd: &["nginx", "-g", "daemon off;"],
             port: Some("80/tcp"),
         }
     };
 }
 
+/// Stands in for a server that stack files name: answers on its ports with a page that says what it is, what it was told
+/// and what it was given to read. Ports above 1023 are those that the real ones have.
+const SERVER: &str = "#!/bin/sh\n\
+    trap 'exit 0' TERM INT QUIT\n\
+    www=/tmp/.www\n\
+    mkdir -p $www\n\
+    echo \"$STANDS_FOR on $(hostname): $*\" >$www/index.html\n\
+    for file in $READS /run/secrets/*; do\n\
+    \tif [ -f \"$file\" ]; then echo \"$file: $(wc -c <\"$file\") bytes\" >>$www/index.html; fi\n\
+    done\n\
+    cat $www/index.html\n\
+    for port in $PORTS; do httpd -f -p $port -h $www & done\n\
+    sleep 2147483647 &\n\
+    wait $!\n";
+
+/// A server on top of busybox, on these ports. `$reads` are files whose sizes it tells.
+macro_rules! server {
+    ($repository:literal, $tag:literal, $ports:literal, $reads:literal) => {
+        Recipe {
+            repository: $repository,
+            tag: $tag,
+            files: &[
+                ("usr/bin/server", 0o755, SERVER),
+                ("usr/bin/redis-cli", 0o755, "#!/bin/sh\necho PONG\n"),
+                ("usr/bin/pg_isready", 0o755, "#!/bin/sh\nexit 0\n"),
+            ],
+            program: None,
+            env: &[
+                PATH,
+                concat!("STANDS_FOR=", $repository),
+                concat!("PORTS=", $ports),
+                concat!("READS=", $reads),
+            ],
+            entrypoint: &["/usr/bin/server"],
+            cmd: &[],
+            port: None,
+        }
+    };
+}
+
 /// All of them.
-pub(super) fn all() -> [Recipe; 6] {
+pub(super) fn all() -> Vec<Recipe> {
+    let mut all = Vec::from(small());
+    all.extend(servers());
+    all
+}
+
+/// Servers under the names that stack files of the field use (tests/stacks).
+fn servers() -> [Recipe; 14] {
+    [
+        server!("library/redis", "alpine", "6379", ""),
+        server!("library/postgres", "15-alpine", "5432", ""),
+        server!("dockersamples/examplevotingapp_vote", "latest", "80", ""),
+        server!("dockersamples/examplevotingapp_result", "latest", "80", ""),
+        server!("dockersamples/examplevotingapp_worker", "latest", "", ""),
+        server!("dockersamples/visualizer", "stable", "8080", ""),
+        server!("library/traefik", "v3.1", "80 443 8080", "/letsencrypt/acme.json"),
+        server!("traefik/whoami", "v1.10", "80", ""),
+        server!("prom/node-exporter", "v1.8.1", "9100", "/host/proc/uptime"),
+        server!(
+            "prom/prometheus",
+            "v2.53.0",
+            "9090",
+            "/etc/prometheus/prometheus.yml"
+        ),
+        server!(
+            "grafana/grafana",
+            "11.1.0",
+            "3000",
+            "/etc/grafana/provisioning/datasources/prometheus.yml"
+        ),
+        server!(
+            "library/eclipse-mosquitto",
+            "2",
+            "1883",
+            "/mosquitto/config/mosquitto.conf"
+        ),
+        server!(
+            "koenkk/zigbee2mqtt",
+            "1.39.0",
+            "8080",
+            "/app/data/configuration.yaml"
+        ),
+        server!("homeassistant/home-assistant", "stable", "8123", ""),
+    ]
+}
+
+fn small() -> [Recipe; 6] {
     [
         Recipe {
             repository: "library/busybox",
@@ -59,6 +148,7 @@ pub(super) fn all() -> [Recipe; 6] {
             files: &[],
             program: None,
             env: &[PATH],
+            entrypoint: &[],
             cmd: &["sh"],
             port: None,
         },
@@ -68,6 +158,7 @@ pub(super) fn all() -> [Recipe; 6] {
             files: &[("etc/alpine-release", 0o644, "0.0.0-stand-in\n")],
             program: None,
             env: &[PATH],
+            entrypoint: &[],
             cmd: &["/bin/sh"],
             port: None,
         },
@@ -84,6 +175,7 @@ pub(super) fn all() -> [Recipe; 6] {
             ],
             program: None,
             env: &[PATH],
+            entrypoint: &[],
             cmd: &["/bin/bash"],
             port: None,
         },
@@ -95,6 +187,7 @@ pub(super) fn all() -> [Recipe; 6] {
             files: &[],
             program: Some(("bin/whoami", include_str!("../../programs/whoami.rs"))),
             env: &[PATH],
+            entrypoint: &[],
             cmd: &["whoami"],
             port: Some("80/tcp"),
         },
