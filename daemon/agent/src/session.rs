@@ -4,7 +4,7 @@ use crate::board::Board;
 use crate::logs::Tellers;
 use async_trait::async_trait;
 use exec::{Fabric, File};
-use model::{FileKey, Hidden, NodeDescription, Task};
+use model::{FileKey, Hidden, NodeDescription, Task, TlsInfo};
 use rand::RngExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -42,6 +42,17 @@ pub struct Self_ {
     pub listen: SocketAddr,
     /// What it has of the cluster's store.
     pub holding: watch::Receiver<Holding>,
+    /// Which root it trusts, and which one has signed its certificate.
+    pub tls: watch::Receiver<TlsInfo>,
+}
+
+impl Self_ {
+    async fn describe(&self, board: &Board) -> Result<NodeDescription, exec::Error> {
+        Ok(NodeDescription {
+            tls_info: Some(self.tls.borrow().clone()),
+            ..board.inner.executor.describe().await?
+        })
+    }
 }
 
 /// What a board has of the cluster's store, by its numbers in Raft.
@@ -58,6 +69,8 @@ pub struct Holding {
 pub struct Orders {
     /// Whether it is to be a manager.
     pub role: Option<proto::Role>,
+    /// Whom it is to trust.
+    pub trust: Option<proto::Trust>,
     /// Where the managers are, leader first.
     pub managers: Vec<proto::Manager>,
     /// True while there is a session.
@@ -119,7 +132,7 @@ async fn continue_soon() {
 }
 
 async fn session(board: &Board, me: &Self_, channel: Channel, orders: &watch::Sender<Orders>) -> Status {
-    let description = match board.inner.executor.describe().await {
+    let description = match me.describe(board).await {
         Ok(description) => description,
         Err(error) => return Status::unavailable(format!("this board can't describe itself: {error}")),
     };
@@ -186,7 +199,7 @@ impl Session<'_> {
         let mut tellers = Tellers::new(self.board.inner.clone(), self.out.clone());
         let mut changes = self.board.changes();
         let mut woven = self.board.inner.loom.state();
-        let mut holding = self.me.holding.clone();
+        let (mut holding, mut tls) = (self.me.holding.clone(), self.me.tls.clone());
         let mut beat = tokio::time::interval(Duration::from_secs(5));
         let mut describe = tokio::time::interval_at(Instant::now() + DESCRIBE, DESCRIBE);
         // The leader hears all statuses at the session's beginning.
@@ -207,6 +220,10 @@ impl Session<'_> {
                 _ = beat.tick() => self.beat(None).await,
                 changed = holding.changed() => match changed {
                     Ok(()) => self.beat(None).await,
+                    Err(_) => return Status::cancelled("closing"),
+                },
+                changed = tls.changed() => match changed {
+                    Ok(()) => self.describe().await,
                     Err(_) => return Status::cancelled("closing"),
                 },
                 _ = describe.tick() => self.describe().await,
@@ -251,6 +268,9 @@ impl Session<'_> {
                     .send_modify(|orders| orders.managers = managers.managers);
             }
             from_leader::Message::Role(role) => self.orders.send_modify(|orders| orders.role = Some(role)),
+            from_leader::Message::Trust(trust) => {
+                self.orders.send_modify(|orders| orders.trust = Some(trust))
+            }
             from_leader::Message::LinesWanted(wanted) => tellers.begin(wanted),
             from_leader::Message::LinesUnwanted(unwanted) => tellers.end(unwanted.wish),
         }
@@ -326,7 +346,7 @@ impl Session<'_> {
     }
 
     async fn describe(&mut self) -> Result<(), ()> {
-        match self.board.inner.executor.describe().await {
+        match self.me.describe(self.board).await {
             Ok(description) if description != self.description => {
                 self.description = description;
                 self.beat(Some(&self.description)).await

@@ -141,7 +141,7 @@ impl api::Backend for Backend {
             spec.encryption_config.auto_lock_managers = Some(true);
         }
         cluster::validate(&spec).map_err(refused)?;
-        cluster::not_built(&ClusterSpec::default(), &spec).map_err(refused)?;
+        cluster::not_built(&spec).map_err(refused)?;
         let pools = request.default_addr_pool.unwrap_or_default();
         networks::pools(&pools, request.subnet_size).map_err(refused)?;
         let init = Init {

@@ -117,6 +117,7 @@ fn assemble(
     let barred = Arc::default();
     let trust = node::trust(&barred, &clock);
     let tls = pki::tls::server_config(&identity, &trust, &[wire::ALPN])?;
+    let tls_info = watch::channel(node::tls_info(&identity)).0;
     let identity = watch::channel(Arc::new(identity)).0;
     let known = identity.subscribe();
     let pool = Pool::new(clock.clone(), DIAL, move |wanted| {
@@ -133,6 +134,7 @@ fn assemble(
         holding: watch::channel(holding).0,
         kept: watch::channel(kept).0,
         identity,
+        tls_info,
         tls: watch::channel(tls).0,
         manager: watch::channel(None).0,
         orders: watch::channel(Default::default()).0,

@@ -49,6 +49,7 @@ pub async fn live(
         board: node.board.key.clone(),
         listen: node.listen,
         holding: node.holding.subscribe(),
+        tls: node.tls_info.subscribe(),
     };
     let uplink = Links(node.clone());
     let end = tokio::select! {
@@ -66,6 +67,7 @@ pub async fn live(
         end = obey(node, commands) => end,
         never = quorum::follow_orders(node) => match never {},
         never = renewal::in_time(node, &uplink) => match never {},
+        never = renewal::follow_trust(node, &uplink) => match never {},
         never = remember_managers(node) => match never {},
     };
     match end {

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::standing::{Kept, Standing};
 use agent::Orders;
 use manager::Manager;
-use model::{Availability, ClusterSpec};
+use model::{Availability, ClusterSpec, TlsInfo};
 use pki::{Clock, Identity, JoinKey, Trust};
 use rustls::ServerConfig;
 use std::collections::BTreeSet;
@@ -32,6 +32,8 @@ pub struct Node {
     pub kept: watch::Sender<Kept>,
     /// Who this board is; provisional while it is in no cluster.
     pub identity: watch::Sender<Arc<Identity>>,
+    /// Which root it trusts, and which one has signed its certificate; goes with `identity`.
+    pub tls_info: watch::Sender<TlsInfo>,
     /// What the listener shows.
     pub tls: watch::Sender<Arc<ServerConfig>>,
     /// The manager here, if there is one.
@@ -130,6 +132,7 @@ impl Node {
             identity.save(&self.board.state)?;
         }
         let tls = pki::tls::server_config(&identity, &self.trust(), &[wire::ALPN])?;
+        self.tls_info.send_replace(tls_info(&identity));
         self.identity.send_replace(Arc::new(identity));
         self.tls.send_replace(tls);
         self.pool.clear().await;
@@ -167,6 +170,16 @@ impl Node {
             .into_iter()
             .next();
         SocketAddr::new(ip.unwrap_or(self.listen.ip()), self.listen.port())
+    }
+}
+
+/// Which root an identity trusts, and which one has signed its certificate.
+pub fn tls_info(identity: &Identity) -> TlsInfo {
+    let (subject, key) = identity.issuer().unwrap_or_default();
+    TlsInfo {
+        trust_root: identity.ca_pem().to_owned(),
+        cert_issuer_subject: subject,
+        cert_issuer_public_key: key,
     }
 }
 

@@ -10,6 +10,7 @@ use pki::{Identity, Role};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use wire::proto;
 
 /// Between two tries to renew a certificate (swarm.md 1.9).
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -48,6 +49,49 @@ pub async fn in_time(node: &Arc<Node>, uplink: &Links) -> Infallible {
     }
 }
 
+/// Trusts whom the managers say: when a new root takes over, the certificate is renewed, and later the old root dropped.
+pub async fn follow_trust(node: &Arc<Node>, uplink: &Links) -> Infallible {
+    let mut orders = node.orders.subscribe();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let wanted = orders.borrow_and_update().trust.clone();
+        let done = match wanted {
+            Some(wanted) => obey(node, uplink, &wanted).await,
+            None => Ok(()),
+        };
+        let again = match done {
+            Ok(()) => {
+                pause = FIRST_PAUSE;
+                None
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "the new certificate authority is not followed yet"
+                );
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                Some(pause / 2)
+            }
+        };
+        tokio::select! {
+            changed = orders.changed() => if changed.is_err() { std::future::pending::<()>().await },
+            () = tokio::time::sleep(again.unwrap_or_default()), if again.is_some() => {}
+        }
+    }
+}
+
+async fn obey(node: &Arc<Node>, uplink: &Links, wanted: &proto::Trust) -> anyhow::Result<()> {
+    if node.tls_info.borrow().cert_issuer_public_key != wanted.issuer {
+        renew(node, uplink).await?;
+    }
+    let identity = node.identity.borrow().clone();
+    if identity.ca_pem() != wanted.root {
+        node.become_known_as(identity.under(&wanted.root)?, true).await?;
+        tracing::info!("the certificate authority is another now");
+    }
+    Ok(())
+}
+
 /// Asks the leader for a new certificate and takes it on.
 ///
 /// # Errors
@@ -56,7 +100,7 @@ pub async fn renew(node: &Arc<Node>, uplink: &Links) -> anyhow::Result<Role> {
     let identity = node.identity.borrow().clone();
     let renewed = match by_myself(node, &identity)? {
         Some(renewed) => renewed,
-        None => joining::renew(&identity, uplink).await?,
+        None => joining::renew(uplink).await?,
     };
     let role = renewed.role();
     let until = renewed.not_after();

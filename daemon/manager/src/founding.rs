@@ -67,6 +67,8 @@ pub fn found(founding: Founding, now: Timestamp, rng: &mut impl rand::Rng) -> Re
             manager: token()?,
         },
         join_key: founding.join_key.map(Hidden::new),
+        rotation: None,
+        cross_signed: Vec::new(),
         barred: Default::default(),
         next_raft_id: FIRST_RAFT_ID + 1,
     };

@@ -31,6 +31,7 @@ pub(crate) async fn whenever_elected(manager: Arc<Inner>) {
             () = decide(&manager) => {}
             () = expire(&manager) => {}
             () = crate::roles::reconcile(&manager) => {}
+            () = crate::authority::reconcile(&manager) => {}
         }
         tracing::info!("leading no more");
         manager.new_epoch();

@@ -9,6 +9,7 @@
 //! This room holds no policy of placement (`plan` does) and knows no HTTP routes (`api` does). Every manager has
 //! a [`Manager`]; its loops run while the store says that this node leads.
 
+mod authority;
 pub mod control;
 mod door;
 mod founding;

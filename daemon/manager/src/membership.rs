@@ -1,9 +1,10 @@
 //! Who is let in: joining by card or by token, promises, new certificates.
 
+use crate::control::authority;
 use crate::{Current, Inner, Manager, sessions};
 use async_trait::async_trait;
-use model::{Availability, Meta, Node, NodeId, NodeRole, Timestamp};
-use pki::{Ca, JoinKey, Role, Secret, Side, Subject, Token};
+use model::{Availability, Cluster, Meta, Node, NodeId, NodeRole, Timestamp};
+use pki::{JoinKey, Role, Side, Subject, Token};
 use state::{Transaction, View};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -163,6 +164,7 @@ async fn join(
         node.membership.address = Some(address);
         node.membership.by_hand = admitted.by_hand;
         let (ca, certificate) = sign(inner, &view, &call.csr, &node.id, wanted_role(&node))?;
+        // Until the node says itself what it has: it may not get that far.
         node.description.tls_info = Some(crate::tls_info(&ca));
         let id = node.id.clone();
         match inner.store.commit(enter(&view, node, now)).await {
@@ -282,25 +284,25 @@ impl Manager {
         let Some(node) = known.filter(|node| wanted_role(node) == Role::Manager) else {
             return Ok(None);
         };
-        let Some((cluster, keys)) = view
-            .cluster()
-            .and_then(|cluster| Some((cluster, cluster.keys.as_ref()?)))
-        else {
+        let Some(cluster) = view.cluster() else {
             return Ok(None);
         };
-        let ca = Ca::from_pem(&keys.ca_certificate, &Secret::new(keys.ca_key.reveal().as_str()))?;
-        let validity = crate::validity(&cluster.spec);
-        pki::Identity::issue(
-            &ca,
-            node.id.as_str(),
-            Role::Manager,
-            validity,
-            self.inner.clock.now(),
-        )
-        .map(Some)
+        let (key, csr) = pki::new_key()?;
+        let subject = subject(cluster, &node.id, Role::Manager);
+        let (chain, root) = authority::sign(cluster, &csr, &subject, self.inner.clock.now())?;
+        pki::Identity::new(&chain, &key, &root).map(Some)
     }
 }
 
+fn subject(cluster: &Cluster, node: &NodeId, role: Role) -> Subject {
+    Subject {
+        node_id: node.to_string(),
+        role,
+        cluster_id: cluster.id.to_string(),
+    }
+}
+
+/// The root to trust and the certificate, both PEM.
 fn sign(
     inner: &Inner,
     view: &View,
@@ -311,20 +313,7 @@ fn sign(
     let cluster = view
         .cluster()
         .ok_or_else(|| Status::unavailable("the cluster is being founded"))?;
-    let keys = cluster
-        .keys
-        .as_ref()
-        .ok_or_else(|| Status::internal("the cluster has no keys"))?;
-    let internal = |error: pki::Error| Status::internal(error.to_string());
-    let ca =
-        Ca::from_pem(&keys.ca_certificate, &Secret::new(keys.ca_key.reveal().as_str())).map_err(internal)?;
-    let subject = Subject {
-        node_id: node.to_string(),
-        role,
-        cluster_id: cluster.id.to_string(),
-    };
-    let certificate = ca
-        .sign(csr, &subject, crate::validity(&cluster.spec), inner.clock.now())
-        .map_err(|error| Status::invalid_argument(error.to_string()))?;
-    Ok((keys.ca_certificate.clone(), certificate))
+    let signed = authority::sign(cluster, csr, &subject(cluster, node, role), inner.clock.now());
+    let (chain, root) = signed.map_err(|error| Status::invalid_argument(error.to_string()))?;
+    Ok((root, chain))
 }

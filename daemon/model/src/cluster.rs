@@ -64,6 +64,10 @@ pub struct ClusterKeys {
     pub ca_certificate: String,
     /// Its key, PEM.
     pub ca_key: Hidden<String>,
+    /// A new certificate authority that is taking over.
+    pub rotation: Option<RootRotation>,
+    /// Roots signed by the ones before them, PEM, oldest first: nodes that trust an older root need them.
+    pub cross_signed: Vec<String>,
     /// Join tokens in use.
     pub tokens: JoinTokens,
     /// The key on the cards, by which boards join unasked; absent in a cluster founded by hand.
@@ -72,6 +76,18 @@ pub struct ClusterKeys {
     pub barred: BTreeMap<NodeId, Timestamp>,
     /// The next number in Raft to give away: never reused.
     pub next_raft_id: u64,
+}
+
+/// A new certificate authority that is taking over: all nodes get new certificates from it before the old one goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RootRotation {
+    /// The new root certificate, PEM.
+    pub ca_certificate: String,
+    /// Its key, PEM.
+    pub ca_key: Hidden<String>,
+    /// The new root signed by the old one, PEM.
+    pub cross_signed: String,
 }
 
 /// What a machine shows to be let in by hand (`SWMTKN-1-…`).

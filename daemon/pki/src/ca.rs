@@ -1,4 +1,7 @@
-//! The cluster's certificate authority: a self-signed root made at founding, which signs nodes' certificates.
+//! The cluster's certificate authority: a root made at founding or given by a user, which signs nodes' certificates.
+//!
+//! When a new root takes over, the old one signs it too ([`Ca::cross_sign`]). Who trusts only the old root still follows
+//! `certificate → new root, signed by the old → old root`; who trusts the new one has no need of that middle piece.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,14 +9,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SerialNumber,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData,
+    SerialNumber,
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::clock::believable;
 use crate::names::{self, Role};
-use crate::{Digest, Error, Secret};
+use crate::{Digest, Error, Identity, Secret};
 
 /// How long a node's certificate is valid unless the cluster says otherwise: 90 days, as in Swarm.
 pub const DEFAULT_VALIDITY: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -63,17 +67,18 @@ impl Ca {
         params
             .distinguished_name
             .push(DnType::OrganizationName, cluster_id);
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        // A new root stands below the old one until all trust it.
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let cert = params.self_signed(&key).map_err(unusable)?;
-        Self::from_pem(&cert.pem(), &Secret::new(key.serialize_pem()))
+        Self::from_pem(cluster_id, &cert.pem(), &Secret::new(key.serialize_pem()))
     }
 
-    /// Takes up a root made before.
+    /// Takes up a root made before, for this cluster.
     ///
     /// # Errors
     /// [`Error::Unusable`] if either is damaged, or the key is not the certificate's.
-    pub fn from_pem(cert_pem: &str, key_pem: &Secret) -> Result<Self, Error> {
+    pub fn from_pem(cluster_id: &str, cert_pem: &str, key_pem: &Secret) -> Result<Self, Error> {
         const WHAT: &str = "the cluster's root";
         let unusable = |why: rcgen::Error| Error::unusable(WHAT, why);
         let cert = CertificateDer::from_pem_slice(cert_pem.as_bytes())
@@ -85,13 +90,11 @@ impl Ca {
         if parsed.public_key().raw != key.subject_public_key_info() {
             return Err(Error::unusable(WHAT, "the key is not the certificate's"));
         }
-        let cluster_id =
-            names::cluster_of(&cert).ok_or_else(|| Error::unusable(WHAT, "it names no cluster"))?;
         let issuer = Arc::new(Issuer::from_ca_cert_der(&cert, key).map_err(unusable)?);
         Ok(Self {
             cert_pem: cert_pem.to_owned(),
             cert,
-            cluster_id,
+            cluster_id: cluster_id.to_owned(),
             issuer,
         })
     }
@@ -118,6 +121,61 @@ impl Ca {
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(&self.cert)
+    }
+
+    /// Takes up a root that a user gives, and tries it: what it would sign must hold.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`] with what is wrong with it.
+    pub fn given(cluster_id: &str, cert_pem: &str, key_pem: &Secret, now: Timestamp) -> Result<Self, Error> {
+        const WHAT: &str = "the signing CA";
+        if !key_pem.reveal().contains("-----BEGIN PRIVATE KEY-----") {
+            return Err(Error::unusable(
+                WHAT,
+                "its key must be in PEM as PKCS #8, not encrypted (openssl pkcs8 -topk8 -nocrypt)",
+            ));
+        }
+        if cert_pem.matches("-----BEGIN CERTIFICATE-----").count() != 1 {
+            return Err(Error::unusable(WHAT, "one certificate in PEM is needed"));
+        }
+        let cert =
+            CertificateDer::from_pem_slice(cert_pem.as_bytes()).map_err(|why| Error::unusable(WHAT, why))?;
+        let (_, parsed) =
+            x509_parser::parse_x509_certificate(&cert).map_err(|why| Error::unusable(WHAT, why))?;
+        names::subject_of(&parsed)?;
+        let now_seconds = believable(now).as_second();
+        if !parsed.is_ca() {
+            return Err(Error::unusable(
+                WHAT,
+                "its certificate is not one of an authority",
+            ));
+        }
+        if parsed.validity().not_after.timestamp() < now_seconds {
+            return Err(Error::unusable(WHAT, "its certificate has expired"));
+        }
+        let ca = Self::from_pem(cluster_id, cert_pem, key_pem)?;
+        Identity::issue(&ca, "trial", Role::Manager, DEFAULT_VALIDITY, now)?;
+        Ok(ca)
+    }
+
+    /// The `new` root's certificate signed by this one, in PEM.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`] if it can't be made.
+    pub fn cross_sign(&self, new: &Self, now: Timestamp) -> Result<String, Error> {
+        let unusable = |why: rcgen::Error| Error::unusable("the new root", why);
+        let (_, theirs) = x509_parser::parse_x509_certificate(&new.cert)
+            .map_err(|why| Error::unusable("the new root", why))?;
+        let mut params = params(now, ROOT_VALIDITY)?;
+        params.distinguished_name = names::subject_of(&theirs)?;
+        if let Some(id) = names::key_id_of(&theirs) {
+            params.key_identifier_method = KeyIdMethod::PreSpecified(id);
+        }
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.use_authority_key_identifier_extension = true;
+        let signed = params.signed_by(new.issuer.key(), &self.issuer);
+        Ok(signed.map_err(unusable)?.pem())
     }
 
     /// Signs a node's certificate and returns it in PEM. Only the public key is taken from the request, after
@@ -185,11 +243,15 @@ fn params(now: Timestamp, validity: Duration) -> Result<CertificateParams, Error
 /// # Errors
 /// [`Error::Unusable`] if it is not a certificate.
 pub fn issuer_of(ca_pem: &str) -> Result<(String, String), Error> {
-    use base64::Engine as _;
     let cert =
         CertificateDer::from_pem_slice(ca_pem.as_bytes()).map_err(|why| Error::unusable("the root", why))?;
+    issuer_of_der(&cert)
+}
+
+pub(crate) fn issuer_of_der(cert: &CertificateDer<'_>) -> Result<(String, String), Error> {
+    use base64::Engine as _;
     let (_, parsed) =
-        x509_parser::parse_x509_certificate(&cert).map_err(|why| Error::unusable("the root", why))?;
+        x509_parser::parse_x509_certificate(cert).map_err(|why| Error::unusable("the root", why))?;
     let text = |der: &[u8]| base64::engine::general_purpose::STANDARD.encode(der);
     Ok((
         text(parsed.tbs_certificate.subject.as_raw()),

@@ -1,6 +1,8 @@
 //! A node's identity: its key, its certificate, and the root that vouches for it.
 //!
-//! On disk, `tls/node.key` (0600) holds all three and is the only file that is read, so that a power cut during a
+//! The certificate may be followed by those that lead from it to the root, when a new root is taking over.
+//!
+//! On disk, `tls/node.key` (0600) holds all and is the only file that is read, so that a power cut during a
 //! renewal can not leave a key with another key's certificate. `tls/node.crt` and `tls/ca.crt` are copies for
 //! people and tools.
 
@@ -48,25 +50,29 @@ pub struct Identity {
     cert_pem: String,
     key_pem: Secret,
     ca_pem: String,
-    cert: CertificateDer<'static>,
+    /// The certificate, then what leads from it to the root.
+    chain: Vec<CertificateDer<'static>>,
     ca: CertificateDer<'static>,
     names: Names,
 }
 
 impl Identity {
-    /// Puts together what [`new_key`] and [`Ca::sign`] made. The certificate may have lapsed: it can be renewed.
+    /// Puts together what [`new_key`] and [`Ca::sign`] made; `cert_pem` may go on with cross-signed roots. The certificate may have lapsed: it can be renewed.
     ///
     /// # Errors
     /// [`Error::Unusable`] if one is damaged, the key is not the certificate's, or the root did not sign it.
     pub fn new(cert_pem: &str, key_pem: &Secret, ca_pem: &str) -> Result<Self, Error> {
-        let read = |what, pem: &str| {
-            CertificateDer::from_pem_slice(pem.as_bytes())
-                .map(CertificateDer::into_owned)
-                .map_err(|why| Error::unusable(what, why))
-        };
-        let cert = read("the node's certificate", cert_pem)?;
-        let ca = read("the cluster's root", ca_pem)?;
-        let names = Names::of(&cert).ok_or_else(|| {
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(cert_pem.as_bytes())
+            .map(|cert| cert.map(CertificateDer::into_owned))
+            .collect::<Result<_, _>>()
+            .map_err(|why| Error::unusable("the node's certificate", why))?;
+        let ca = CertificateDer::from_pem_slice(ca_pem.as_bytes())
+            .map(CertificateDer::into_owned)
+            .map_err(|why| Error::unusable("the cluster's root", why))?;
+        let (cert, others) = chain
+            .split_first()
+            .ok_or_else(|| Error::unusable("the node's certificate", "it is not there"))?;
+        let names = Names::of(cert).ok_or_else(|| {
             Error::unusable(
                 "the node's certificate",
                 "it does not name node, role and cluster",
@@ -77,13 +83,13 @@ impl Identity {
         if key.subject_public_key_info() != names.public_key {
             return Err(Error::unusable("the node's key", "it is not the certificate's"));
         }
-        tls::verify_chain(&cert, &[], &ca, unix(names.not_after))
+        tls::verify_chain(cert, others, &ca, unix(names.not_after))
             .map_err(|why| Error::unusable("the node's certificate", why))?;
         Ok(Self {
             cert_pem: cert_pem.to_owned(),
             key_pem: key_pem.clone(),
             ca_pem: ca_pem.to_owned(),
-            cert,
+            chain,
             ca,
             names,
         })
@@ -99,7 +105,7 @@ impl Identity {
         Self::issue(&ca, board, Role::Worker, DEFAULT_VALIDITY, now)
     }
 
-    /// Makes a key and has it signed on the spot: the founder's way, and that of a manager that renews its own.
+    /// Makes a key and has it signed on the spot: the founder's way.
     ///
     /// # Errors
     /// As [`new_key`] and [`Ca::sign`].
@@ -135,25 +141,17 @@ impl Identity {
             .by_ref()
             .filter_map(|part| part.ok().map(|(kind, _)| kind))
             .collect();
-        if kinds
-            != [
-                SectionKind::PrivateKey,
-                SectionKind::Certificate,
-                SectionKind::Certificate,
-            ]
-        {
-            return Err(Error::unusable(
-                WHAT,
-                "it does not hold a key and two certificates",
-            ));
-        }
-        let mut starts = text.match_indices("-----BEGIN ").map(|(at, _)| at);
-        let (Some(_), Some(cert), Some(ca)) = (starts.next(), starts.next(), starts.next()) else {
-            return Err(Error::unusable(
-                WHAT,
-                "it does not hold a key and two certificates",
-            ));
+        let starts: Vec<usize> = text.match_indices("-----BEGIN ").map(|(at, _)| at).collect();
+        let as_saved = match kinds.split_first() {
+            Some((SectionKind::PrivateKey, rest)) => {
+                rest.len() >= 2 && rest.iter().all(|kind| *kind == SectionKind::Certificate)
+            }
+            _ => false,
         };
+        let ([_, cert, .., ca], true) = (starts.as_slice(), as_saved) else {
+            return Err(Error::unusable(WHAT, "it does not hold a key and certificates"));
+        };
+        let (cert, ca) = (*cert, *ca);
         Self::new(&text[cert..ca], &Secret::new(&text[..cert]), &text[ca..]).map(Some)
     }
 
@@ -266,9 +264,35 @@ impl Identity {
         self.renew_at(now, fraction) <= now
     }
 
-    /// The certificate and the root, as TLS presents them: a joiner finds its token's root at the end.
+    /// The same identity under another root, which has signed its certificate too.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`] if it has not.
+    pub fn under(&self, ca_pem: &str) -> Result<Self, Error> {
+        Self::new(&self.cert_pem, &self.key_pem, ca_pem)
+    }
+
+    /// Subject and public key of the root that signed the certificate, DER in base 64: see [`crate::ca::issuer_of`]. While a
+    /// new root takes over this is the new one, and the one trusted is the old.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`] if a certificate can't be read.
+    pub fn issuer(&self) -> Result<(String, String), Error> {
+        let at = unix(self.names.not_after);
+        let (leaf, others) = match self.chain.split_first() {
+            Some(parts) => parts,
+            None => return Err(Error::unusable("the node's certificate", "it is not there")),
+        };
+        let signer = std::iter::once(&self.ca)
+            .chain(others)
+            .find(|signer| tls::verify_chain(leaf, &[], signer, at).is_ok());
+        crate::ca::issuer_of_der(signer.unwrap_or(&self.ca))
+    }
+
+    /// The certificate, what leads from it to the root, and the root, as TLS presents them: a joiner finds its token's root
+    /// at the end.
     pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
-        vec![self.cert.clone(), self.ca.clone()]
+        self.chain.iter().chain([&self.ca]).cloned().collect()
     }
 
     /// The root in DER.

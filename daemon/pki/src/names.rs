@@ -2,8 +2,13 @@
 //! begins with the time of issue (because `not_before` is always 1970, see [`crate::clock`]).
 
 use jiff::Timestamp;
+use rcgen::{DistinguishedName, DnType, DnValue};
 use rustls_pki_types::CertificateDer;
+use x509_parser::asn1_rs::Tag;
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
+
+use crate::Error;
 
 /// What a certificate lets a node act as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,10 +94,40 @@ impl Names {
     }
 }
 
-/// The organization of a root certificate, which is the cluster's id.
-pub(crate) fn cluster_of(root: &CertificateDer<'_>) -> Option<String> {
-    let (_, parsed) = X509Certificate::from_der(root).ok()?;
-    only(parsed.subject(), X509Name::iter_organization)
+/// A root's subject, to be written into another certificate just as it is.
+pub(crate) fn subject_of(root: &X509Certificate<'_>) -> Result<DistinguishedName, Error> {
+    let odd = || Error::unusable("the root", "its subject is of a kind that can't be signed for");
+    let mut name = DistinguishedName::new();
+    for part in root.subject().iter() {
+        let mut values = part.iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return Err(odd());
+        };
+        let oid: Vec<u64> = value.attr_type().iter().ok_or_else(odd)?.collect();
+        let text = std::str::from_utf8(value.attr_value().data).map_err(|_| odd())?;
+        let text = match value.attr_value().header.tag() {
+            Tag::Utf8String => DnValue::Utf8String(text.to_owned()),
+            Tag::PrintableString => DnValue::PrintableString(text.try_into().map_err(|_| odd())?),
+            Tag::Ia5String => DnValue::Ia5String(text.try_into().map_err(|_| odd())?),
+            _ => return Err(odd()),
+        };
+        let kind = DnType::from_oid(&oid);
+        // One that is there twice would be written once.
+        if name.get(&kind).is_some() {
+            return Err(odd());
+        }
+        name.push(kind, text);
+    }
+    Ok(name)
+}
+
+/// The identifier that a root gives its key, if any.
+pub(crate) fn key_id_of(root: &X509Certificate<'_>) -> Option<Vec<u8>> {
+    root.iter_extensions()
+        .find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+            _ => None,
+        })
 }
 
 /// The one value of an attribute; none if it is missing, empty or there twice (which one would be meant?).

@@ -1,8 +1,9 @@
 //! Who may come in, who is out, and by which keys.
 
 use anyhow::Result;
-use bramble_e2e::{PATIENCE, contains, docker, refused, until};
+use bramble_e2e::{PATIENCE, contains, docker, leader, refused, settled, until};
 use lab::Lab;
+use std::collections::BTreeSet;
 
 /// Boards that wait for `docker swarm init`, with their APIs up.
 fn by_hand(name: &str, boards: usize) -> Result<Lab> {
@@ -74,5 +75,70 @@ fn settings_tokens_and_a_removed_node() -> Result<()> {
     until(&lab, first, "node ls", |said| {
         said.matches(" Ready ").count() == 2
     })?;
+    Ok(())
+}
+
+/// `docker swarm ca --rotate`: every board gets a certificate of the new root, nothing that runs is touched, and the tokens are
+/// others. A board that is off holds the change up and follows when it is back.
+#[test]
+fn the_certificate_authority_changes() -> Result<()> {
+    let lab = Lab::up("rotation", 3)?;
+    let first = lab.board(leader(&lab, lab.board(1))?);
+    docker(first, "service create -d --name web --replicas 3 nginx:1.10")?;
+    let containers = |tasks: Vec<serde_json::Value>| -> BTreeSet<String> {
+        let id = |task: &serde_json::Value| task["Status"]["ContainerStatus"]["ContainerID"].to_string();
+        tasks.iter().map(id).collect()
+    };
+    let before = containers(settled(&lab, first, "web", 3)?);
+    let (root, token) = (
+        docker(first, "swarm ca")?,
+        docker(first, "swarm join-token -q worker")?,
+    );
+    contains(&root, "BEGIN CERTIFICATE")?;
+
+    contains(&docker(first, "swarm ca --rotate")?, "BEGIN CERTIFICATE")?;
+    let second = docker(first, "swarm ca")?;
+    assert_ne!(second, root);
+    assert_ne!(docker(first, "swarm join-token -q worker")?, token);
+    for board in lab.boards() {
+        let trusted = std::fs::read_to_string(board.state_dir().join("tls/ca.crt"))?;
+        assert_eq!(trusted.trim(), second.trim());
+    }
+
+    let off = lab.board(
+        lab.boards()
+            .iter()
+            .position(|board| board.name() != first.name())
+            .unwrap_or(0)
+            + 1,
+    );
+    off.stop()?;
+    docker(first, "swarm ca --rotate -d")?;
+    let rotating = "info --format {{.Swarm.Cluster.RootRotationInProgress}}";
+    assert_eq!(docker(first, rotating)?.trim(), "true");
+    docker(first, "service update -d --label-add seen=yes web")?;
+    off.start()?;
+    until(&lab, first, rotating, |said| said.trim() == "false")?;
+    until(&lab, first, "node ls", |said| {
+        said.matches(" Ready ").count() == 3 && said.matches("Reachable").count() == 2
+    })?;
+    assert_ne!(docker(first, "swarm ca")?, second);
+    assert_eq!(
+        containers(settled(&lab, first, "web", 3)?),
+        before,
+        "no task was touched"
+    );
+    // All keys and all connections anew: the same cluster.
+    lab.power_off_all()?;
+    lab.start_all()?;
+    lab.ready()?;
+    settled(&lab, lab.board(1), "web", 3)?;
+    contains(
+        &refused(
+            lab.board(1),
+            "swarm ca --rotate --external-ca protocol=cfssl,url=https://ca.example",
+        )?,
+        "--external-ca",
+    )?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! The cluster's own settings and its join tokens.
 
-use super::Refusal;
 use super::settings::merged;
 pub use super::settings::validate;
+use super::{Refusal, authority};
 use model::{ClusterSpec, Timestamp, Version};
 use pki::{Digest, Token};
 use state::{Transaction, View};
@@ -33,13 +33,14 @@ pub fn update(
     if old.meta.version != version {
         return Err(Refusal::OutOfSequence);
     }
-    let spec = merged(spec, &old.spec);
+    let mut spec = merged(spec, &old.spec);
     if spec.name != old.spec.name {
         return Err(Refusal::invalid("modification of cluster name is not allowed"));
     }
     validate(&spec)?;
-    not_built(&old.spec, &spec)?;
+    not_built(&spec)?;
     let mut cluster = (**old).clone();
+    authority::change(&mut cluster, &mut spec.ca_config, &old.spec.ca_config, now)?;
     if let Some(keys) = &mut cluster.keys {
         let root = Digest::of_pem(&keys.ca_certificate).map_err(internal)?;
         for (wanted, token) in [
@@ -66,17 +67,10 @@ fn internal(error: impl std::fmt::Display) -> Refusal {
 ///
 /// # Errors
 /// [`Refusal::Unimplemented`]
-pub fn not_built(old: &ClusterSpec, new: &ClusterSpec) -> Result<(), Refusal> {
+pub fn not_built(new: &ClusterSpec) -> Result<(), Refusal> {
     if new.encryption_config.auto_lock_managers == Some(true) {
         return Err(Refusal::Unimplemented(
             "locking managers (--autolock) is not built yet".to_owned(),
-        ));
-    }
-    let ca = &new.ca_config;
-    let same_authority = ca.force_rotate.unwrap_or(0) == old.ca_config.force_rotate.unwrap_or(0);
-    if !same_authority || ca.signing_ca_cert.as_ref().is_some_and(|cert| !cert.is_empty()) {
-        return Err(Refusal::Unimplemented(
-            "changing the certificate authority is not built yet".to_owned(),
         ));
     }
     Ok(())

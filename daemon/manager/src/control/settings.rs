@@ -49,7 +49,7 @@ pub(super) fn merged(given: ClusterSpec, old: &ClusterSpec) -> ClusterSpec {
             external_cas: ca.external_cas.clone(),
             signing_ca_cert: set(ca.signing_ca_cert.clone(), &None),
             signing_ca_key: set(ca.signing_ca_key.clone(), &None),
-            force_rotate: Some(ca.force_rotate.unwrap_or_default()),
+            force_rotate: ca.force_rotate.or(old.ca_config.force_rotate),
         },
         task_defaults: given.task_defaults,
         encryption_config: EncryptionSettings {
@@ -194,7 +194,6 @@ mod tests {
         });
         let mut wanted = old.clone();
         wanted.orchestration.task_history_retention_limit = Some(0);
-        wanted.ca_config.force_rotate = Some(0);
         assert_eq!(merged(given, &old), wanted);
     }
 }

@@ -5,7 +5,7 @@ use super::shuttle;
 use crate::soft::{Seat, beat, grace};
 use crate::{Inner, Manager};
 use model::{Node, NodeDescription, NodeId, TaskId, TaskStatus};
-use state::Transaction;
+use state::{Transaction, View};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +99,10 @@ async fn record(
         };
         let described = Node {
             description: NodeDescription {
-                tls_info: known.description.tls_info.clone(),
+                tls_info: description
+                    .tls_info
+                    .clone()
+                    .or_else(|| known.description.tls_info.clone()),
                 ..description.clone()
             },
             ..(**known).clone()
@@ -209,7 +212,7 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
         now: Instant::now(),
     };
     let (mut told, mut number) = (Told::default(), 0u64);
-    let (mut role, mut managers, mut period) = (None, Vec::new(), None);
+    let (mut role, mut managers, mut period, mut trust) = (None, Vec::new(), None, None);
     loop {
         let view = views.borrow_and_update().clone();
         standing.mark_unchanged();
@@ -221,6 +224,12 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
         let wanted = beat(&view);
         if period.replace(wanted) != Some(wanted) {
             messages.push(welcome(inner, wanted));
+        }
+        if let Some(wanted) = wanted_trust(&view)
+            && trust.as_ref() != Some(&wanted)
+        {
+            trust = Some(wanted.clone());
+            messages.push(from_leader::Message::Trust(wanted));
         }
         let wanted = proto::Role {
             // It has a number until it is out of the quorum: to close its store before would lose its vote.
@@ -276,6 +285,16 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
             () = shuttle::until(difference.look_again) => {}
         }
     }
+}
+
+/// The root that nodes are to trust, and the one that is to have signed their certificates.
+fn wanted_trust(view: &View) -> Option<proto::Trust> {
+    let cluster = view.cluster()?;
+    let keys = cluster.keys.as_ref()?;
+    Some(proto::Trust {
+        root: keys.ca_certificate.clone(),
+        issuer: cluster.tls_info.cert_issuer_public_key.clone(),
+    })
 }
 
 /// Sent again when the time between two beats is set anew.
