@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use model::{
-    Availability, Cluster, ClusterSpec, Config, ConfigSpec, Network, NetworkId, NetworkSpec, Node,
+    Availability, Cluster, ClusterSpec, Config, ConfigSpec, Hidden, Network, NetworkId, NetworkSpec, Node,
     NodeDescription, NodeId, NodeSpec, Platform, Secret, SecretSpec, Service, ServiceId, ServiceSpec, Task,
     TaskId, Timestamp, Version,
 };
@@ -84,7 +84,7 @@ pub struct Facts {
     pub now: Timestamp,
     /// Things that a person should know.
     pub warnings: Vec<String>,
-    /// `inactive`, `pending`, `active` or `error`.
+    /// `inactive`, `pending`, `active`, `locked` or `error`.
     pub state: String,
     /// True of a manager.
     pub manager: bool,
@@ -132,6 +132,14 @@ pub struct JoinRequest {
     pub availability: Availability,
 }
 
+/// `POST /swarm/unlock`
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs)]
+pub struct UnlockRequest {
+    pub unlock_key: Hidden<String>,
+}
+
 /// Which tokens to make anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rotate {
@@ -139,6 +147,8 @@ pub struct Rotate {
     pub worker: bool,
     /// That of managers.
     pub manager: bool,
+    /// The key that locks managers.
+    pub unlock_key: bool,
 }
 
 /// Which lines are asked for.
@@ -227,6 +237,8 @@ pub trait Backend: crate::Local {
     async fn join(&self, request: JoinRequest) -> Result<(), Error>;
     /// Leaves the cluster.
     async fn leave(&self, force: bool) -> Result<(), Error>;
+    /// Unlocks this manager.
+    async fn unlock(&self, key: Hidden<String>) -> Result<(), Error>;
     /// An image as a registry has it.
     async fn resolve_image(&self, name: &str) -> Result<Distribution, Error>;
 
@@ -237,6 +249,8 @@ pub trait Backend: crate::Local {
 
     /// The cluster, with its join tokens.
     async fn cluster(&self) -> Result<Cluster, Error>;
+    /// What opens locked managers; empty while they are not locked.
+    async fn unlock_key(&self) -> Result<String, Error>;
     /// Changes the cluster.
     async fn update_cluster(&self, version: Version, spec: ClusterSpec, rotate: Rotate) -> Result<(), Error>;
     /// All nodes, with state and part in the quorum.

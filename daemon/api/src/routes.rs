@@ -67,6 +67,7 @@ fn board() -> Router<Front> {
         .route("/swarm/init", post(swarm::init))
         .route("/swarm/join", post(swarm::join))
         .route("/swarm/leave", post(swarm::leave))
+        .route("/swarm/unlock", post(swarm::unlock))
         .route("/distribution/{*name}", get(system::distribution))
         .merge(containers::routes())
 }
@@ -77,7 +78,6 @@ fn cluster() -> Router<Front> {
         .route("/swarm", get(swarm::inspect))
         .route("/swarm/update", post(swarm::update))
         .route("/swarm/unlockkey", get(swarm::unlock_key))
-        .route("/swarm/unlock", post(swarm::unlock))
         .route("/nodes", get(nodes::list))
         .route("/nodes/{id}", get(nodes::inspect))
         .route("/nodes/{id}", delete(nodes::remove))

@@ -1,6 +1,6 @@
 //! `/swarm`
 
-use crate::backend::{InitRequest, JoinRequest, Rotate};
+use crate::backend::{InitRequest, JoinRequest, Rotate, UnlockRequest};
 use crate::routes::{Front, query};
 use crate::{Error, body};
 use axum::Json;
@@ -38,25 +38,24 @@ pub(crate) async fn update(State(front): State<Front>, request: Request) -> Resu
     let (parts, body) = request.into_parts();
     let query = query(&parts.uri);
     let version = query.version()?;
-    if query.flag("rotateManagerUnlockKey") {
-        return Err(Error::Unimplemented(
-            "locking managers (--autolock) is not built yet".to_owned(),
-        ));
-    }
     let spec = body::json(&body::read(&parts.headers, body).await?)?;
     let rotate = Rotate {
         worker: query.flag("rotateWorkerToken"),
         manager: query.flag("rotateManagerToken"),
+        unlock_key: query.flag("rotateManagerUnlockKey"),
     };
     front.backend.update_cluster(version, spec, rotate).await
 }
 
-/// `GET /swarm/unlockkey`: managers are never locked here.
-pub(crate) async fn unlock_key() -> Json<Value> {
-    Json(json!({ "UnlockKey": "" }))
+/// `GET /swarm/unlockkey`
+pub(crate) async fn unlock_key(State(front): State<Front>) -> Result<Json<Value>, Error> {
+    let key = front.backend.unlock_key().await?;
+    Ok(Json(json!({ "UnlockKey": key })))
 }
 
 /// `POST /swarm/unlock`
-pub(crate) async fn unlock() -> Error {
-    Error::Conflict("swarm is not locked".to_owned())
+pub(crate) async fn unlock(State(front): State<Front>, request: Request) -> Result<(), Error> {
+    let (parts, body) = request.into_parts();
+    let wanted: UnlockRequest = body::json(&body::read(&parts.headers, body).await?)?;
+    front.backend.unlock(wanted.unlock_key).await
 }

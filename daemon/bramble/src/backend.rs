@@ -12,7 +12,7 @@ use futures::StreamExt as _;
 use manager::control::{cluster, networks, services::Wanted};
 use manager::{LogRequest, Manager, Refusal};
 use model::{
-    Cluster, ClusterSpec, Config, ConfigSpec, Network, NetworkId, NetworkSpec, Node as Member, NodeId,
+    Cluster, ClusterSpec, Config, ConfigSpec, Hidden, Network, NetworkId, NetworkSpec, Node as Member, NodeId,
     NodeSpec, Secret, SecretSpec, Service, ServiceId, ServiceSpec, Task, Timestamp, Version,
 };
 use runtime::Runtime;
@@ -59,6 +59,7 @@ fn troubled(trouble: Trouble) -> Error {
     match trouble {
         Trouble::Standing(text) => Error::Unavailable(text),
         Trouble::Invalid(text) => Error::Invalid(text),
+        Trouble::Conflict(text) => Error::Conflict(text),
         Trouble::Failed(text) => Error::Internal(text),
     }
 }
@@ -67,6 +68,7 @@ impl Backend {
     fn manager(&self) -> Result<Manager, Error> {
         self.node.manager.borrow().clone().ok_or_else(|| {
             let text = match *self.node.standing.borrow() {
+                Standing::Locked => crate::lock::LOCKED,
                 Standing::In if self.node.kept.borrow().is_manager() => {
                     "This manager's store is not open: see docker info"
                 }
@@ -141,7 +143,6 @@ impl api::Backend for Backend {
             spec.encryption_config.auto_lock_managers = Some(true);
         }
         cluster::validate(&spec).map_err(refused)?;
-        cluster::not_built(&spec).map_err(refused)?;
         let pools = request.default_addr_pool.unwrap_or_default();
         networks::pools(&pools, request.subnet_size).map_err(refused)?;
         let init = Init {
@@ -167,6 +168,18 @@ impl api::Backend for Backend {
 
     async fn leave(&self, force: bool) -> Result<(), Error> {
         self.tell(|done| Command::Leave { force, done }).await
+    }
+
+    async fn unlock(&self, key: Hidden<String>) -> Result<(), Error> {
+        if *self.node.standing.borrow() != Standing::Locked {
+            self.manager()?;
+            return Err(Error::Conflict("swarm is not locked".to_owned()));
+        }
+        let key = key
+            .reveal()
+            .parse()
+            .map_err(|error: pki::Error| Error::Invalid(error.to_string()))?;
+        self.tell(|done| Command::Unlock(key, done)).await
     }
 
     async fn resolve_image(&self, name: &str) -> Result<Distribution, Error> {
@@ -249,10 +262,15 @@ impl api::Backend for Backend {
         self.manager()?.cluster().await.map_err(refused)
     }
 
+    async fn unlock_key(&self) -> Result<String, Error> {
+        self.manager()?.unlock_key().await.map_err(refused)
+    }
+
     async fn update_cluster(&self, version: Version, spec: ClusterSpec, rotate: Rotate) -> Result<(), Error> {
         let rotate = cluster::Rotate {
             worker: rotate.worker,
             manager: rotate.manager,
+            unlock_key: rotate.unlock_key,
         };
         self.manager()?
             .update_cluster(version, spec, rotate)

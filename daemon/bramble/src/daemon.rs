@@ -101,15 +101,20 @@ fn assemble(
 ) -> anyhow::Result<Arc<Node>> {
     let clock = Clock::system();
     let kept = Kept::load(&board.state)?;
-    let identity = match Identity::load(&board.state)? {
-        Some(identity) if kept.member => identity,
+    let locked = kept.member && crate::lock::locked(&board.state)?;
+    let identity = match Identity::load(&board.state, None) {
+        Ok(Some(identity)) if kept.member => identity,
+        Err(error) if !locked => return Err(error.into()),
         _ => Identity::provisional(&board.key, clock.now())?,
     };
     let kept = Kept {
         member: kept.member && !identity.cluster_id().is_empty(),
         ..kept
     };
-    let standing = Standing::to_begin_with(&kept, config.cluster.is_some());
+    let standing = match locked {
+        true => Standing::Locked,
+        false => Standing::to_begin_with(&kept, config.cluster.is_some()),
+    };
     let holding = agent::Holding {
         open: None,
         lost: kept.lost,
@@ -133,6 +138,7 @@ fn assemble(
         standing: watch::channel(standing).0,
         holding: watch::channel(holding).0,
         kept: watch::channel(kept).0,
+        lock: watch::channel(None).0,
         identity,
         tls_info,
         tls: watch::channel(tls).0,

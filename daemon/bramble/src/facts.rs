@@ -39,6 +39,7 @@ pub async fn gather(node: &Node, runtime: &Runtime) -> Facts {
         // A manager that wakes up, or one that waits for a new store, can't do a manager's work yet.
         Standing::In if node.kept.borrow().is_manager() && node.store().is_none() => "pending",
         Standing::In => "active",
+        Standing::Locked => "locked",
     }
     .to_owned();
     if *node.standing.borrow() != Standing::In {

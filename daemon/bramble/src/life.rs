@@ -37,7 +37,10 @@ pub async fn live(
         {
             return Ok(());
         }
-        node.standing.send_replace(Standing::In);
+        // A locked one stays so until it is unlocked.
+        if *node.standing.borrow() != Standing::Locked {
+            node.standing.send_replace(Standing::In);
+        }
         node.trouble.send_replace(None);
         let end = Box::pin(member::live(&node, &executor, &mut commands, &shutdown)).await?;
         let stay_out = match end {
@@ -54,6 +57,7 @@ async fn forget(node: &Node, stay_out: bool) -> anyhow::Result<()> {
     node.standing.send_replace(Standing::Out);
     node.orders.send_replace(agent::Orders::default());
     crate::board::forget_membership(&node.board.state)?;
+    node.lock.send_replace(None);
     node.kept.send_replace(Default::default());
     node.keep(|kept| kept.left = stay_out)?;
     let provisional = pki::Identity::provisional(&node.board.key, node.clock.now())?;
@@ -97,6 +101,7 @@ async fn outside(
                     Err(trouble) => drop(done.send(Err(trouble))),
                 }
             }
+            Command::Unlock(_, done) => drop(done.send(Err(Trouble::not_locked()))),
             Command::Leave { done, .. } => {
                 // Stops a board from forming by itself, until told to.
                 let answer = if node.kept.borrow().left || node.config.cluster.is_none() {

@@ -10,6 +10,7 @@ mod facts;
 mod formation;
 mod joining;
 mod life;
+mod lock;
 mod member;
 mod names;
 mod neighbours;

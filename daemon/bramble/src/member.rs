@@ -1,8 +1,10 @@
 //! A member's life: its tasks, its session, its part in the quorum, its certificate.
 
+use crate::lock::Waited;
 use crate::node::{Command, Node, Trouble};
+use crate::standing::Standing;
 use crate::uplink::Links;
-use crate::{quorum, renewal};
+use crate::{lock, quorum, renewal};
 use agent::{Board as Tasks, Ended, Self_};
 use exec::Executor;
 use std::sync::Arc;
@@ -52,8 +54,16 @@ pub async fn live(
         tls: node.tls_info.subscribe(),
     };
     let uplink = Links(node.clone());
-    let end = tokio::select! {
-        () = shutdown.cancelled() => End::Shutdown,
+    let live = async {
+        // Its tasks run already.
+        if *node.standing.borrow() == Standing::Locked {
+            match lock::wait(node, commands).await {
+                Waited::Unlocked => {}
+                Waited::Left => return End::Left,
+                Waited::Over => return End::Shutdown,
+            }
+        }
+        tokio::select! {
         ended = agent::run(tasks.clone(), me, &uplink, &node.orders) => match ended {
             Ended::Removed(why) => {
                 tracing::warn!(%why, "removed from the cluster");
@@ -69,6 +79,13 @@ pub async fn live(
         never = renewal::in_time(node, &uplink) => match never {},
         never = renewal::follow_trust(node, &uplink) => match never {},
         never = remember_managers(node) => match never {},
+        never = lock::keep(node) => match never {},
+        }
+    };
+    // Boxed: a whole life's state.
+    let end = tokio::select! {
+        () = shutdown.cancelled() => End::Shutdown,
+        end = Box::pin(live) => end,
     };
     match end {
         End::Shutdown => tasks.close().await,
@@ -84,16 +101,11 @@ pub async fn live(
 
 /// Carries out what users tell a member to do; ends when it is to leave.
 async fn obey(node: &Arc<Node>, commands: &mut mpsc::Receiver<Command>) -> End {
-    let already = || {
-        Trouble::Standing(
-            "This node is already part of a swarm. Use \"docker swarm leave\" to leave this swarm and join another one."
-                .to_owned(),
-        )
-    };
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Init(_, done) => drop(done.send(Err(already()))),
-            Command::Join(_, done) => drop(done.send(Err(already()))),
+            Command::Init(_, done) => drop(done.send(Err(Trouble::already_in()))),
+            Command::Join(_, done) => drop(done.send(Err(Trouble::already_in()))),
+            Command::Unlock(_, done) => drop(done.send(Err(Trouble::not_locked()))),
             Command::Leave { force, done } => match may_leave(node, force).await {
                 Ok(()) => {
                     let _ = done.send(Ok(()));

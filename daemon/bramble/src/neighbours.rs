@@ -39,9 +39,10 @@ pub async fn announce(node: Arc<Node>, mut discovery: Discovery, shutdown: Cance
 
 fn card(node: &Node) -> Card {
     let (standing, kept) = (node.standing.borrow().clone(), node.kept.borrow().clone());
-    let role = match standing {
+    let role = match &standing {
         Standing::In if node.manager.borrow().is_some() => Role::Manager,
-        Standing::In => Role::Worker,
+        // A locked one is seen as a member, so that no new board takes the cluster for not being there.
+        Standing::In | Standing::Locked => Role::Worker,
         Standing::Pending => Role::New,
         Standing::Out => Role::Left,
     };
@@ -55,7 +56,7 @@ fn card(node: &Node) -> Card {
             node.config.cluster.clone().unwrap_or_default()
         },
         role,
-        node: if member {
+        node: if standing == Standing::In {
             node.identity.borrow().node_id().to_owned()
         } else {
             String::new()

@@ -6,6 +6,7 @@ use crate::standing::{Kept, Standing};
 use agent::Orders;
 use manager::Manager;
 use model::{Availability, ClusterSpec, TlsInfo};
+use pki::lock::{Lock, UnlockKey};
 use pki::{Clock, Identity, JoinKey, Trust};
 use rustls::ServerConfig;
 use std::collections::BTreeSet;
@@ -28,6 +29,8 @@ pub struct Node {
     pub join_key: Option<JoinKey>,
     /// Where this board stands.
     pub standing: watch::Sender<Standing>,
+    /// Seals this board's keys on its disk; absent while managers are not locked, or this one still is.
+    pub lock: watch::Sender<Option<Lock>>,
     /// What lasts.
     pub kept: watch::Sender<Kept>,
     /// Who this board is; provisional while it is in no cluster.
@@ -64,6 +67,8 @@ pub struct Node {
 pub enum Command {
     /// `docker swarm init`
     Init(Box<Init>, oneshot::Sender<Result<String, Trouble>>),
+    /// `docker swarm unlock`
+    Unlock(UnlockKey, oneshot::Sender<Result<(), Trouble>>),
     /// `docker swarm join`
     Join(Join, oneshot::Sender<Result<(), Trouble>>),
     /// `docker swarm leave`
@@ -112,9 +117,27 @@ pub enum Trouble {
     /// The request can't be right (400).
     #[error("{0}")]
     Invalid(String),
+    /// There is nothing to be done (409).
+    #[error("{0}")]
+    Conflict(String),
     /// It was tried and failed (500).
     #[error("{0}")]
     Failed(String),
+}
+
+impl Trouble {
+    /// A member can't found or join a cluster.
+    pub fn already_in() -> Self {
+        Self::Standing(
+            "This node is already part of a swarm. Use \"docker swarm leave\" to leave this swarm and join another one."
+                .to_owned(),
+        )
+    }
+
+    /// There is nothing to unlock.
+    pub fn not_locked() -> Self {
+        Self::Conflict("swarm is not locked".to_owned())
+    }
 }
 
 impl Node {
@@ -129,7 +152,7 @@ impl Node {
     /// If the identity can't be used or saved.
     pub async fn become_known_as(&self, identity: Identity, member: bool) -> anyhow::Result<()> {
         if member {
-            identity.save(&self.board.state)?;
+            identity.save(&self.board.state, self.lock.borrow().as_ref())?;
         }
         let tls = pki::tls::server_config(&identity, &self.trust(), &[wire::ALPN])?;
         self.tls_info.send_replace(tls_info(&identity));

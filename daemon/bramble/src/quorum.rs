@@ -1,8 +1,8 @@
 //! This board's part in the quorum: opens its store when it is to be a manager, closes it when it is not.
 
 use crate::node::Node;
-use crate::renewal;
 use crate::uplink::Links;
+use crate::{lock, renewal};
 use agent::Holding;
 use anyhow::Context as _;
 use manager::Manager;
@@ -28,7 +28,9 @@ const SET_ASIDE: &str = "this manager's store was damaged and set aside (raft.da
 /// # Errors
 /// If the disk can't be read or the store on it can't be opened.
 pub async fn open(node: &Arc<Node>, raft_id: u64, address: SocketAddr) -> anyhow::Result<Store> {
-    let sealer = pki::Sealer::load_or_create(&node.board.state.join("seal.key")).context("the seal's key")?;
+    let lock = node.lock.borrow().clone();
+    let sealer = pki::Sealer::load_or_create(&lock::seal_file(&node.board.state), lock.as_ref())
+        .context("the seal's key")?;
     let hints = hints(node);
     let me = Member {
         id: raft_id,
@@ -127,6 +129,7 @@ async fn follow(node: &Arc<Node>, role: Option<proto::Role>) -> anyhow::Result<(
                     kept.lost = None;
                 })?;
                 tell(node, None);
+                lock::off(node)?;
             }
             if node.identity.borrow().role() == Role::Manager {
                 renewal::renew(node, &Links(node.clone()))

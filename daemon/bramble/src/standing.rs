@@ -62,6 +62,8 @@ pub enum Standing {
     Pending,
     /// A member.
     In,
+    /// A member whose keys are sealed until a person unlocks it.
+    Locked,
 }
 
 impl Standing {

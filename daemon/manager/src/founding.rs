@@ -67,6 +67,7 @@ pub fn found(founding: Founding, now: Timestamp, rng: &mut impl rand::Rng) -> Re
             manager: token()?,
         },
         join_key: founding.join_key.map(Hidden::new),
+        unlock_key: crate::control::cluster::first_unlock_key(&spec)?,
         rotation: None,
         cross_signed: Vec::new(),
         barred: Default::default(),

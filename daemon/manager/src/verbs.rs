@@ -289,6 +289,18 @@ impl Manager {
             .await
     }
 
+    /// What opens locked managers; empty while they are not locked.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn unlock_key(&self) -> Result<String, Refusal> {
+        let view = self.inner.store.read().await?;
+        let key = view
+            .cluster()
+            .and_then(|cluster| cluster.keys.as_ref()?.unlock_key.clone());
+        Ok(key.map(|key| key.reveal().clone()).unwrap_or_default())
+    }
+
     /// The cluster, with its join tokens.
     ///
     /// # Errors

@@ -70,6 +70,8 @@ pub struct ClusterKeys {
     pub cross_signed: Vec<String>,
     /// Join tokens in use.
     pub tokens: JoinTokens,
+    /// What opens a manager's keys after a restart (`SWMKEY-1-…`); absent while managers are not locked.
+    pub unlock_key: Option<Hidden<String>>,
     /// The key on the cards, by which boards join unasked; absent in a cluster founded by hand.
     pub join_key: Option<Hidden<String>>,
     /// Nodes that were removed, until their certificates have run out.

@@ -19,6 +19,12 @@ pub enum Error {
     /// The text is not a join token.
     #[error("invalid join token")]
     Token,
+    /// The text is not an unlock key.
+    #[error("invalid unlock key")]
+    UnlockKey,
+    /// A file is sealed, and the lock that opens it is not there.
+    #[error("locked: the unlock key is needed")]
+    Locked,
     /// Sealed data was changed, cut, sealed by another key or for another place.
     #[error("sealed data does not open: damaged, or sealed with another key")]
     Sealed,

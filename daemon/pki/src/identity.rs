@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -18,7 +18,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::ca::{Ca, DEFAULT_VALIDITY, Subject};
 use crate::clock::{believable, unix};
-use crate::files::{read_if_there, write_atomic};
+use crate::files::write_atomic;
+use crate::lock::{self, Lock};
 use crate::names::{Names, Role};
 use crate::{Error, Secret, tls};
 
@@ -26,6 +27,12 @@ const FOLDER: &str = "tls";
 const KEY_FILE: &str = "node.key";
 const CERT_FILE: &str = "node.crt";
 const CA_FILE: &str = "ca.crt";
+
+/// The one file that an identity is read from.
+#[must_use]
+pub fn key_file(state_dir: &Path) -> PathBuf {
+    state_dir.join(FOLDER).join(KEY_FILE)
+}
 
 /// Makes a new key and a request to have it certified: `(key in PEM, request in PEM)`. The request names nobody:
 /// who a certificate is for is the authority's to say.
@@ -129,10 +136,10 @@ impl Identity {
     /// Reads the identity saved in a state folder; none if none was saved.
     ///
     /// # Errors
-    /// [`Error::File`] and, if the file is damaged, [`Error::Unusable`].
-    pub fn load(state_dir: &Path) -> Result<Option<Self>, Error> {
+    /// [`Error::Locked`] if it is sealed and there is no lock, [`Error::File`] and, if the file is damaged, [`Error::Unusable`].
+    pub fn load(state_dir: &Path, lock: Option<&Lock>) -> Result<Option<Self>, Error> {
         const WHAT: &str = "the saved identity";
-        let Some(content) = read_if_there(&state_dir.join(FOLDER).join(KEY_FILE))? else {
+        let Some(content) = lock::read(&key_file(state_dir), lock)? else {
             return Ok(None);
         };
         let text = std::str::from_utf8(&content).map_err(|why| Error::unusable(WHAT, why))?;
@@ -155,11 +162,11 @@ impl Identity {
         Self::new(&text[cert..ca], &Secret::new(&text[..cert]), &text[ca..]).map(Some)
     }
 
-    /// Saves the identity under a state folder, so that a power cut leaves the old one or the new one whole.
+    /// Saves the identity under a state folder, its key sealed if there is a lock, so that a power cut leaves the old one or the new one whole.
     ///
     /// # Errors
     /// [`Error::File`].
-    pub fn save(&self, state_dir: &Path) -> Result<(), Error> {
+    pub fn save(&self, state_dir: &Path, lock: Option<&Lock>) -> Result<(), Error> {
         let folder = state_dir.join(FOLDER);
         fs::DirBuilder::new()
             .recursive(true)
@@ -171,7 +178,7 @@ impl Identity {
             })?;
         let ended = |pem: &str| format!("{}\n", pem.trim());
         let all = ended(self.key_pem.reveal()) + &ended(&self.cert_pem) + &ended(&self.ca_pem);
-        write_atomic(&folder.join(KEY_FILE), all.as_bytes(), 0o600)?;
+        lock::write(&folder.join(KEY_FILE), all.as_bytes(), lock)?;
         write_atomic(&folder.join(CERT_FILE), self.cert_pem.as_bytes(), 0o644)?;
         write_atomic(&folder.join(CA_FILE), self.ca_pem.as_bytes(), 0o644)
     }

@@ -17,6 +17,7 @@ pub mod clock;
 pub mod error;
 pub mod files;
 pub mod identity;
+pub mod lock;
 mod names;
 pub mod proof;
 pub mod seal;

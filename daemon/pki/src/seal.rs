@@ -8,7 +8,7 @@ use std::path::Path;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use crate::Error;
-use crate::files::{read_if_there, write_atomic};
+use crate::lock::{self, Lock};
 use crate::secret::random;
 
 const VERSION: u8 = 1;
@@ -37,13 +37,13 @@ impl Sealer {
         ))
     }
 
-    /// Reads the key from a file, or makes one and saves it there (0600, whole or not at all).
+    /// Reads the key from a file, or makes one and saves it there (0600, whole or not at all), sealed if there is a lock.
     ///
     /// # Errors
-    /// [`Error::File`]; [`Error::Unusable`] if the file is not a key. A damaged key is never replaced: what it
+    /// [`Error::Locked`], [`Error::File`]; [`Error::Unusable`] if the file is not a key. A damaged key is never replaced: what it
     /// sealed would be lost.
-    pub fn load_or_create(path: &Path) -> Result<Self, Error> {
-        if let Some(content) = read_if_there(path)? {
+    pub fn load_or_create(path: &Path, lock: Option<&Lock>) -> Result<Self, Error> {
+        if let Some(content) = lock::read(path, lock)? {
             let key = content.try_into().map_err(|content: Vec<u8>| {
                 Error::unusable(
                     "the sealing key",
@@ -53,8 +53,20 @@ impl Sealer {
             return Ok(Self::new(key));
         }
         let key = random()?;
-        write_atomic(path, &key, 0o600)?;
+        lock::write(path, &key, lock)?;
         Ok(Self::new(key))
+    }
+
+    /// Writes the key in a file anew: opened with one lock if it is sealed, sealed with the other. It is no error if there is
+    /// none.
+    ///
+    /// # Errors
+    /// As [`Sealer::load_or_create`].
+    pub fn rewrite(path: &Path, from: Option<&Lock>, to: Option<&Lock>) -> Result<(), Error> {
+        match lock::read(path, from)? {
+            Some(key) => lock::write(path, &key, to),
+            None => Ok(()),
+        }
     }
 
     /// Seals `plaintext` for the place that `aad` names: it opens only with the same `aad`.
@@ -132,13 +144,13 @@ mod tests {
     fn the_key_file_is_private_and_made_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("seal.key");
-        let sealed = Sealer::load_or_create(&path)
+        let sealed = Sealer::load_or_create(&path, None)
             .unwrap()
             .seal(b"log 1", b"content")
             .unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(
-            Sealer::load_or_create(&path)
+            Sealer::load_or_create(&path, None)
                 .unwrap()
                 .open(b"log 1", &sealed)
                 .unwrap(),
@@ -152,7 +164,7 @@ mod tests {
         let path = folder.path().join("seal.key");
         std::fs::write(&path, b"short").unwrap();
         assert!(matches!(
-            Sealer::load_or_create(&path),
+            Sealer::load_or_create(&path, None),
             Err(Error::Unusable { .. })
         ));
         assert_eq!(std::fs::read(&path).unwrap(), b"short");

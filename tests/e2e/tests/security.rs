@@ -1,8 +1,8 @@
 //! Who may come in, who is out, and by which keys.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bramble_e2e::{PATIENCE, contains, docker, leader, refused, settled, until};
-use lab::Lab;
+use lab::{Board, Lab};
 use std::collections::BTreeSet;
 
 /// Boards that wait for `docker swarm init`, with their APIs up.
@@ -141,4 +141,103 @@ fn the_certificate_authority_changes() -> Result<()> {
         "--external-ca",
     )?;
     Ok(())
+}
+
+/// What the docker command says to an unlock key typed at it, and whether it took it.
+fn unlock(board: &Board, key: &str) -> Result<(bool, String)> {
+    let line = format!(
+        "echo '{key}' | docker -H {} swarm unlock 2>&1",
+        board.docker_host()
+    );
+    let out = std::process::Command::new("sh").args(["-c", &line]).output()?;
+    Ok((
+        out.status.success(),
+        String::from_utf8_lossy(&out.stdout).into_owned(),
+    ))
+}
+
+fn unlock_key(said: &str) -> Result<String> {
+    let word = said.split_whitespace().find(|word| word.starts_with("SWMKEY-1-"));
+    Ok(word.context("an unlock key")?.to_owned())
+}
+
+fn sealed(board: &Board) -> bool {
+    ["tls/node.key", "seal.key"].iter().all(|name| {
+        std::fs::read(board.state_dir().join(name))
+            .is_ok_and(|content| content.starts_with(b"bramble locked"))
+    })
+}
+
+/// Managers whose keys are sealed wait for the unlock key after a restart, with their tasks running.
+#[test]
+fn locked_managers() -> Result<()> {
+    let lab = Lab::up("autolock", 3)?;
+    let first = leader(&lab, lab.board(1))?;
+    let (ask, other) = (lab.board(first), lab.board(first % 3 + 1));
+    docker(ask, "service create -d --name web --replicas 3 nginx:1.10")?;
+    settled(&lab, ask, "web", 3)?;
+    contains(&unlock(ask, "SWMKEY-1-x")?.1, "swarm is not locked")?;
+
+    let old = unlock_key(&docker(ask, "swarm update --autolock=true")?)?;
+    lab.wait_for("keys sealed on all boards", PATIENCE, || {
+        Ok(Some(()).filter(|()| lab.boards().iter().all(sealed)))
+    })?;
+    let before = std::fs::read(other.state_dir().join("lock"))?;
+    let key = unlock_key(&docker(ask, "swarm unlock-key --rotate")?)?;
+    assert_ne!(key, old);
+    lab.wait_for("the new key on the other board", PATIENCE, || {
+        let now = std::fs::read(other.state_dir().join("lock"))?;
+        Ok(Some(()).filter(|()| now != before))
+    })?;
+
+    let state = "info --format {{.Swarm.LocalNodeState}}";
+    other.kill()?;
+    other.start()?;
+    until(&lab, other, state, |said| said.trim() == "locked")?;
+    contains(
+        &refused(other, "node ls")?,
+        "Swarm is encrypted and needs to be unlocked before it can be used. Please use \"docker swarm unlock\" to unlock it.",
+    )?;
+    contains(&refused(other, "swarm leave")?, "Swarm is encrypted and locked")?;
+    let (took, said) = unlock(other, &old)?;
+    assert!(!took);
+    contains(&said, "swarm could not be unlocked: invalid key provided")?;
+    assert!(unlock(other, &key)?.0);
+    until(&lab, other, "node ls", |said| {
+        said.matches("Reachable").count() == 2
+    })?;
+
+    lab.power_off_all()?;
+    lab.start_all()?;
+    for board in lab.boards() {
+        until(&lab, board, state, |said| said.trim() == "locked")?;
+        lab.wait_for("its task runs while it is locked", PATIENCE, || {
+            Ok(Some(()).filter(|()| serves(board)))
+        })?;
+    }
+    for board in lab.boards() {
+        assert!(unlock(board, &key)?.0);
+    }
+    lab.ready()?;
+    settled(&lab, lab.board(1), "web", 3)?;
+
+    docker(lab.board(1), "swarm update --autolock=false")?;
+    lab.wait_for("keys open on all boards", PATIENCE, || {
+        Ok(Some(()).filter(|()| {
+            !lab.boards()
+                .iter()
+                .any(|board| sealed(board) || board.state_dir().join("lock").exists())
+        }))
+    })?;
+    lab.board(2).kill()?;
+    lab.board(2).start()?;
+    until(&lab, lab.board(2), state, |said| said.trim() == "active")?;
+    Ok(())
+}
+
+/// Whether a container's server runs on the board.
+fn serves(board: &Board) -> bool {
+    board.processes().into_iter().any(|pid| {
+        std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("httpd"))
+    })
 }

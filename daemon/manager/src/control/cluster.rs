@@ -3,7 +3,8 @@
 use super::settings::merged;
 pub use super::settings::validate;
 use super::{Refusal, authority};
-use model::{ClusterSpec, Timestamp, Version};
+use model::{ClusterSpec, Hidden, Timestamp, Version};
+use pki::lock::UnlockKey;
 use pki::{Digest, Token};
 use state::{Transaction, View};
 
@@ -14,6 +15,8 @@ pub struct Rotate {
     pub worker: bool,
     /// That of managers.
     pub manager: bool,
+    /// The key that locks managers.
+    pub unlock_key: bool,
 }
 
 /// The cluster with another spec; made from `version`, or refused.
@@ -38,7 +41,6 @@ pub fn update(
         return Err(Refusal::invalid("modification of cluster name is not allowed"));
     }
     validate(&spec)?;
-    not_built(&spec)?;
     let mut cluster = (**old).clone();
     authority::change(&mut cluster, &mut spec.ca_config, &old.spec.ca_config, now)?;
     if let Some(keys) = &mut cluster.keys {
@@ -51,6 +53,7 @@ pub fn update(
                 *token = Token::generate(root).map_err(internal)?.reveal();
             }
         }
+        keys.unlock_key = unlock_key(keys.unlock_key.take(), &spec, rotate.unlock_key).map_err(internal)?;
     }
     cluster.spec = spec;
     cluster.meta.updated_at = now;
@@ -63,17 +66,31 @@ fn internal(error: impl std::fmt::Display) -> Refusal {
     Refusal::Internal(error.to_string())
 }
 
-/// What can be asked for, but not yet be done.
+/// The key that managers are locked with: there is one as long as the settings say so.
+fn unlock_key(
+    old: Option<Hidden<String>>,
+    spec: &ClusterSpec,
+    anew: bool,
+) -> Result<Option<Hidden<String>>, pki::Error> {
+    if spec.encryption_config.auto_lock_managers != Some(true) {
+        return Ok(None);
+    }
+    match old.filter(|_| !anew) {
+        Some(old) => Ok(Some(old)),
+        None => first_unlock_key(spec),
+    }
+}
+
+/// A new key to lock managers with, if the settings say so.
 ///
 /// # Errors
-/// [`Refusal::Unimplemented`]
-pub fn not_built(new: &ClusterSpec) -> Result<(), Refusal> {
-    if new.encryption_config.auto_lock_managers == Some(true) {
-        return Err(Refusal::Unimplemented(
-            "locking managers (--autolock) is not built yet".to_owned(),
-        ));
+/// Without randomness.
+pub(crate) fn first_unlock_key(spec: &ClusterSpec) -> Result<Option<Hidden<String>>, pki::Error> {
+    if spec.encryption_config.auto_lock_managers != Some(true) {
+        return Ok(None);
     }
-    Ok(())
+    let key = UnlockKey::generate()?;
+    Ok(Some(Hidden::new(key.reveal())))
 }
 
 #[cfg(test)]
@@ -107,7 +124,7 @@ mod tests {
     fn only_the_token_asked_for_is_made_anew() {
         let rotate = Rotate {
             worker: true,
-            manager: false,
+            ..Rotate::default()
         };
         let tokens = |view: &View| view.cluster().unwrap().keys.as_ref().unwrap().tokens.clone();
         let view = founded();
@@ -122,6 +139,22 @@ mod tests {
         let (old, new) = (tokens(&view), tokens(&view.apply(2, &changed).unwrap()));
         assert_ne!(old.worker, new.worker);
         assert_eq!(old.manager, new.manager);
+    }
+
+    #[test]
+    fn managers_are_locked_with_one_key_until_it_is_rotated() {
+        let key = |old: Option<&str>, locked, anew| {
+            let mut spec = ClusterSpec::default();
+            spec.encryption_config.auto_lock_managers = Some(locked);
+            let old = old.map(|old| Hidden::new(old.to_owned()));
+            unlock_key(old, &spec, anew)
+                .unwrap()
+                .map(|key| key.reveal().clone())
+        };
+        assert_eq!(key(Some("old"), true, false).as_deref(), Some("old"));
+        assert_ne!(key(Some("old"), true, true).as_deref(), Some("old"));
+        assert!(key(None, true, false).unwrap().parse::<UnlockKey>().is_ok());
+        assert_eq!(key(Some("old"), false, true), None);
     }
 
     #[test]
