@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use model::{
-    Availability, Cluster, ClusterSpec, Config, ConfigSpec, Hidden, Network, NetworkId, NetworkSpec, Node,
-    NodeDescription, NodeId, NodeSpec, Platform, Secret, SecretSpec, Service, ServiceId, ServiceSpec, Task,
-    TaskId, Timestamp, Version,
+    AccessRole, Availability, Cluster, ClusterSpec, Config, ConfigSpec, Grant, Hidden, Network, NetworkId,
+    NetworkSpec, Node, NodeDescription, NodeId, NodeSpec, Platform, Secret, SecretSpec, Service, ServiceId,
+    ServiceSpec, Task, TaskId, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -140,6 +140,32 @@ pub struct UnlockRequest {
     pub unlock_key: Hidden<String>,
 }
 
+/// `POST /bramble/contexts`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ContextRequest {
+    /// Whom the certificate is for.
+    pub name: String,
+    /// What its holder may do.
+    pub role: AccessRole,
+    /// How long it is good.
+    pub days: u64,
+}
+
+/// What `POST /bramble/contexts` answers: all that a client needs. The key is not kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NewContext {
+    /// What is remembered of it.
+    pub grant: Grant,
+    /// The root of boards' certificates, PEM.
+    pub root: String,
+    /// The client's certificate, PEM.
+    pub certificate: String,
+    /// Its key, PEM.
+    pub key: Hidden<String>,
+}
+
 /// Which tokens to make anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rotate {
@@ -237,6 +263,8 @@ pub trait Backend: crate::Local {
     async fn join(&self, request: JoinRequest) -> Result<(), Error>;
     /// Leaves the cluster.
     async fn leave(&self, force: bool) -> Result<(), Error>;
+    /// Whether the client certificate with this id has not been revoked.
+    fn lets_in(&self, certificate: &str) -> bool;
     /// Unlocks this manager.
     async fn unlock(&self, key: Hidden<String>) -> Result<(), Error>;
     /// An image as a registry has it.
@@ -249,6 +277,12 @@ pub trait Backend: crate::Local {
 
     /// The cluster, with its join tokens.
     async fn cluster(&self) -> Result<Cluster, Error>;
+    /// Gives out a client certificate.
+    async fn create_context(&self, request: ContextRequest) -> Result<NewContext, Error>;
+    /// Client certificates that are out.
+    async fn contexts(&self) -> Result<Vec<Grant>, Error>;
+    /// Takes a client certificate back.
+    async fn revoke_context(&self, id: &str) -> Result<(), Error>;
     /// What opens locked managers; empty while they are not locked.
     async fn unlock_key(&self) -> Result<String, Error>;
     /// Changes the cluster.

@@ -4,13 +4,14 @@
 //! status codes and the framing of its streams. Since the model *is* the API's JSON, rendering is serialization.
 //!
 //! ```text
-//!  socket → version prefix → place: here ──→ handler → Backend
+//!  socket → version prefix → role (roles) → place: here ──→ handler → Backend
 //!                              └─ elsewhere → Backend::forward (the leader answers)
 //! ```
 
 pub mod backend;
 mod body;
 mod containers;
+mod contexts;
 mod deposits;
 mod events;
 mod exec;
@@ -23,18 +24,21 @@ mod networks;
 mod nodes;
 mod query;
 mod refusals;
+pub mod roles;
 mod routes;
 mod server;
 mod services;
 mod swarm;
 mod system;
 mod tasks;
+mod tls;
 mod version;
 
 pub use backend::{Backend, Error, Place};
 pub use local::Local;
 pub use routes::{answer, router};
 pub use server::serve;
+pub use tls::{Holder, serve_tls};
 pub use version::{API_VERSION, MIN_API_VERSION};
 
 #[cfg(test)]

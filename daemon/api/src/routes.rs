@@ -2,9 +2,10 @@
 
 use crate::backend::{Backend, Place, Stream};
 use crate::query::Query;
+use crate::roles::Visitor;
 use crate::{
-    Error, body, containers, deposits, events, logs, networks, nodes, refusals, services, swarm, system,
-    tasks, version,
+    Error, body, containers, contexts, deposits, events, logs, networks, nodes, refusals, services, swarm,
+    system, tasks, version,
 };
 use axum::Router;
 use axum::body::Body;
@@ -93,6 +94,7 @@ fn cluster() -> Router<Front> {
         .route("/tasks/{id}/logs", get(logs::of_task))
         .route("/events", get(events::follow))
         .merge(networks::routes())
+        .merge(contexts::routes())
         .merge(deposits::routes())
 }
 
@@ -117,12 +119,24 @@ async fn strip(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Bounds how much is done at once, and says who answers.
+/// Bounds how much is done at once, turns away who may not ask, and says who answers.
 async fn admit(State(front): State<Front>, request: Request, next: Next) -> Response {
     let Ok(_place) = front.places.acquire().await else {
         return Error::Unavailable("closing".to_owned()).into_response();
     };
-    let mut response = next.run(request).await;
+    let visitor = Visitor::of(&request);
+    let may = visitor.may(request.method(), request.uri().path());
+    let known = visitor
+        .certificate
+        .as_ref()
+        .is_none_or(|id| front.backend.lets_in(id));
+    let mut response = match (known, may) {
+        (true, Ok(())) => next.run(request).await,
+        (true, Err(error)) => error.into_response(),
+        (false, _) => {
+            Error::Forbidden("access denied: this certificate was revoked".to_owned()).into_response()
+        }
+    };
     let headers = response.headers_mut();
     headers.insert("api-version", HeaderValue::from_static("1.51"));
     headers.insert("ostype", HeaderValue::from_static("linux"));
@@ -145,7 +159,9 @@ async fn pass_on(State(front): State<Front>, request: Request, next: Next) -> Re
             error.into_response()
         }
         Place::Elsewhere => {
-            let (parts, body) = request.into_parts();
+            let visitor = Visitor::of(&request);
+            let (mut parts, body) = request.into_parts();
+            visitor.mark(&mut parts.headers);
             let body = match body::read(&parts.headers, body).await {
                 Ok(body) => body,
                 Err(error) => return error.into_response(),
@@ -172,7 +188,9 @@ pub async fn answer(
     router: &Router,
     request: axum::http::Request<Bytes>,
 ) -> axum::http::Response<Stream<Bytes>> {
-    let request = request.map(Body::from);
+    let mut request = request.map(Body::from);
+    let visitor = Visitor::passed_on(request.headers());
+    request.extensions_mut().insert(visitor);
     let response = match tower::ServiceExt::oneshot(router.clone(), request).await {
         Ok(response) => response,
         Err(never) => match never {},

@@ -1,12 +1,13 @@
 //! `/swarm`
 
 use crate::backend::{InitRequest, JoinRequest, Rotate, UnlockRequest};
+use crate::roles::Visitor;
 use crate::routes::{Front, query};
 use crate::{Error, body};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::Uri;
-use model::Cluster;
+use model::{AccessRole, Cluster, JoinTokens};
 use serde_json::{Value, json};
 
 /// `POST /swarm/init`
@@ -29,8 +30,13 @@ pub(crate) async fn leave(State(front): State<Front>, uri: Uri) -> Result<(), Er
 }
 
 /// `GET /swarm`
-pub(crate) async fn inspect(State(front): State<Front>) -> Result<Json<Cluster>, Error> {
-    front.backend.cluster().await.map(Json)
+pub(crate) async fn inspect(State(front): State<Front>, request: Request) -> Result<Json<Cluster>, Error> {
+    let mut cluster = front.backend.cluster().await?;
+    // Who may only look may not let others in.
+    if Visitor::of(&request).role < AccessRole::Admin {
+        cluster.join_tokens = Some(JoinTokens::default());
+    }
+    Ok(Json(cluster))
 }
 
 /// `POST /swarm/update`

@@ -90,6 +90,18 @@ impl Backend for World {
             Err(Error::Unavailable("a manager".into()))
         }
     }
+    fn lets_in(&self, certificate: &str) -> bool {
+        certificate != "revoked"
+    }
+    async fn create_context(&self, _: ContextRequest) -> Result<NewContext, Error> {
+        Err(Error::Unavailable("not here".into()))
+    }
+    async fn contexts(&self) -> Result<Vec<Grant>, Error> {
+        Ok(Vec::new())
+    }
+    async fn revoke_context(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
     async fn unlock(&self, _: Hidden<String>) -> Result<(), Error> {
         Ok(())
     }
@@ -106,10 +118,12 @@ impl Backend for World {
         self.place.lock().unwrap().clone().unwrap_or(Place::Here)
     }
     async fn forward(&self, request: http::Request<Bytes>) -> Result<http::Response<Stream<Bytes>>, Error> {
-        self.forwarded
-            .lock()
-            .unwrap()
-            .push(format!("{} {}", request.method(), request.uri()));
+        self.forwarded.lock().unwrap().push(format!(
+            "{} {} for {}",
+            request.method(),
+            request.uri(),
+            request.headers()["bramble-role"].to_str().unwrap()
+        ));
         let body: Stream<Bytes> = Box::pin(futures::stream::iter([Ok(Bytes::from_static(
             b"from the leader",
         ))]));
@@ -234,6 +248,7 @@ async fn ask_world(
     let request = http::Request::builder()
         .method(method)
         .uri(path)
+        .header("bramble-role", "admin")
         .body(Bytes::from(body.to_owned()))
         .unwrap();
     let (parts, body) = answer(&router(world), request).await.into_parts();
@@ -456,7 +471,10 @@ async fn a_follower_passes_on_what_only_the_leader_knows() {
     *world.place.lock().unwrap() = Some(Place::Elsewhere);
     let (status, _, body) = ask_world(world.clone(), "POST", "/v1.41/services/create?x=1", "{}").await;
     assert_eq!((status, body.as_str()), (207, "from the leader"));
-    assert_eq!(*world.forwarded.lock().unwrap(), ["POST /services/create?x=1"]);
+    assert_eq!(
+        *world.forwarded.lock().unwrap(),
+        ["POST /services/create?x=1 for admin"]
+    );
     assert_eq!(ask_world(world.clone(), "GET", "/_ping", "").await.0, 200);
     assert_eq!(world.forwarded.lock().unwrap().len(), 1);
 
@@ -494,4 +512,49 @@ proptest! {
         let (status, text) = runtime.block_on(ask(method, &uri.to_string(), &body));
         prop_assert!(status < 500 || status == 501 || status == 503, "{status} {text}");
     }
+}
+
+#[tokio::test]
+async fn a_role_is_enforced_and_carried_to_the_leader() {
+    let ask = async |world: Arc<World>, role: &str, method: &str, path: &str| {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("bramble-role", role)
+            .body(Bytes::new())
+            .unwrap();
+        let (parts, body) = answer(&router(world), request).await.into_parts();
+        let pieces: Vec<_> = body.map(|piece| piece.unwrap_or_default()).collect().await;
+        (
+            parts.status.as_u16(),
+            String::from_utf8_lossy(&pieces.concat()).into_owned(),
+        )
+    };
+    let world = Arc::<World>::default();
+    for (role, method, path, status) in [
+        ("view", "GET", "/v1.41/nodes", 200),
+        ("view", "POST", "/v1.41/services/create", 403),
+        ("", "POST", "/v1.41/services/create", 403),
+        ("deploy", "POST", "/v1.41/services/create", 400),
+        ("deploy", "GET", "/v1.41/swarm/unlockkey", 403),
+        ("deploy", "DELETE", "/v1.41/nodes/n1234", 403),
+        ("admin", "GET", "/v1.41/swarm/unlockkey", 200),
+    ] {
+        let (answered, body) = ask(world.clone(), role, method, path).await;
+        assert_eq!(answered, status, "{role} {method} {path}: {body}");
+    }
+    *world.place.lock().unwrap() = Some(Place::Elsewhere);
+    assert_eq!(
+        ask(world.clone(), "view", "POST", "/services/create").await.0,
+        403
+    );
+    assert!(world.forwarded.lock().unwrap().is_empty());
+    assert_eq!(
+        ask(world.clone(), "deploy", "POST", "/services/create").await.0,
+        207
+    );
+    assert_eq!(
+        *world.forwarded.lock().unwrap(),
+        ["POST /services/create for deploy"]
+    );
 }

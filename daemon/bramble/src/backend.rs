@@ -4,16 +4,19 @@ mod local;
 
 use crate::node::{Command, Init, Join, Node, Trouble};
 use crate::standing::Standing;
-use api::backend::{Distribution, Events, Facts, InitRequest, JoinRequest, LogLine, LogWish, Rotate, Stream};
+use api::backend::{
+    ContextRequest, Distribution, Events, Facts, InitRequest, JoinRequest, LogLine, LogWish, NewContext,
+    Rotate, Stream,
+};
 use api::{Error, Place};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt as _;
-use manager::control::{cluster, networks, services::Wanted};
+use manager::control::{access, cluster, networks, services::Wanted};
 use manager::{LogRequest, Manager, Refusal};
 use model::{
-    Cluster, ClusterSpec, Config, ConfigSpec, Hidden, Network, NetworkId, NetworkSpec, Node as Member, NodeId,
-    NodeSpec, Secret, SecretSpec, Service, ServiceId, ServiceSpec, Task, Timestamp, Version,
+    Cluster, ClusterSpec, Config, ConfigSpec, Grant, Hidden, Network, NetworkId, NetworkSpec, Node as Member,
+    NodeId, NodeSpec, Secret, SecretSpec, Service, ServiceId, ServiceSpec, Task, Timestamp, Version,
 };
 use runtime::Runtime;
 use std::net::{IpAddr, SocketAddr};
@@ -168,6 +171,34 @@ impl api::Backend for Backend {
 
     async fn leave(&self, force: bool) -> Result<(), Error> {
         self.tell(|done| Command::Leave { force, done }).await
+    }
+
+    fn lets_in(&self, certificate: &str) -> bool {
+        let store = self.node.store();
+        store.is_some_and(|store| access::stands(&store.view(), certificate))
+    }
+
+    async fn create_context(&self, request: ContextRequest) -> Result<NewContext, Error> {
+        let given = self
+            .manager()?
+            .grant_access(&request.name, request.role, request.days)
+            .await
+            .map_err(refused)?;
+        tracing::info!(id = %given.grant.id, name = %given.grant.name, role = %given.grant.role, "a client certificate was made");
+        Ok(NewContext {
+            grant: given.grant,
+            root: given.root,
+            certificate: given.issued.certificate,
+            key: Hidden::new(given.issued.key.reveal().to_owned()),
+        })
+    }
+
+    async fn contexts(&self) -> Result<Vec<Grant>, Error> {
+        self.manager()?.access_grants().await.map_err(refused)
+    }
+
+    async fn revoke_context(&self, id: &str) -> Result<(), Error> {
+        self.manager()?.revoke_access(id).await.map_err(refused)
     }
 
     async fn unlock(&self, key: Hidden<String>) -> Result<(), Error> {

@@ -27,6 +27,8 @@ pub struct Config {
     pub run_dir: PathBuf,
     /// The Engine API's socket.
     pub api: PathBuf,
+    /// The Engine API over TCP.
+    pub api_tls: Tls,
     /// Where other boards reach this one.
     pub listen: SocketAddr,
     /// The interface or address to be found by; every interface's if absent.
@@ -41,6 +43,17 @@ pub struct Config {
     pub log: String,
     /// `engine.labels.*` of this board.
     pub labels: BTreeMap<String, String>,
+}
+
+/// Whether and where the Engine API is served over TCP, to holders of client certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Not at all.
+    Off,
+    /// At the usual port, if it is free.
+    Usual,
+    /// There.
+    At(SocketAddr),
 }
 
 /// By what to be found.
@@ -63,6 +76,7 @@ struct File {
     state_dir: Option<PathBuf>,
     run_dir: Option<PathBuf>,
     api: Option<PathBuf>,
+    api_tls: Option<String>,
     listen: Option<SocketAddr>,
     advertise: Option<String>,
     containerd: Option<PathBuf>,
@@ -134,6 +148,7 @@ impl File {
             state_dir: over.state_dir.or(self.state_dir),
             run_dir: over.run_dir.or(self.run_dir),
             api: over.api.or(self.api),
+            api_tls: over.api_tls.or(self.api_tls),
             listen: over.listen.or(self.listen),
             advertise: over.advertise.or(self.advertise),
             containerd: over.containerd.or(self.containerd),
@@ -158,6 +173,15 @@ impl File {
             state_dir: path(self.state_dir, "/var/lib/bramble"),
             run_dir: path(self.run_dir, "/run/bramble"),
             api: path(self.api, "/run/docker.sock"),
+            api_tls: match self.api_tls.as_deref() {
+                None => Tls::Usual,
+                Some("off") => Tls::Off,
+                Some(text) => {
+                    Tls::At(text.parse().with_context(|| {
+                        format!("api-tls = \"{text}\": an address with a port, or \"off\"")
+                    })?)
+                }
+            },
             listen,
             advertise: self.advertise.map(|text| match text.parse() {
                 Ok(address) => Advertise::Address(address),
@@ -196,6 +220,8 @@ mod tests {
         assert_eq!(config.cluster, None);
         assert_eq!(config.hostname, "kernel-name");
         assert_eq!(config.listen.port(), 2377);
+        assert_eq!(config.api_tls, Tls::Usual);
+        assert_eq!(parse(&["api-tls = 'off'"]).unwrap().api_tls, Tls::Off);
     }
 
     #[test]
@@ -219,6 +245,7 @@ mod tests {
             ("join-key = 'short'", "8 characters"),
             ("boards = 0", "at least one"),
             ("listen = 'everywhere'", "listen"),
+            ("api-tls = 'on'", "or \"off\""),
         ] {
             let error = format!("{:#}", parse(&[text]).unwrap_err());
             assert!(error.contains(says), "{text}: {error}");

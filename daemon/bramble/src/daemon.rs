@@ -7,7 +7,7 @@ use crate::events::History;
 use crate::formation::{Keeper, Promised};
 use crate::node::{self, Node};
 use crate::standing::{Kept, Standing};
-use crate::{life, neighbours};
+use crate::{life, neighbours, tcp};
 use anyhow::Context as _;
 use discovery::Discovery;
 use exec::Executor;
@@ -51,6 +51,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("listening at {}", config.listen))?;
     let api = listen_api(&config.api)?;
+    let api_tls = tcp::listen(config.api_tls).await?;
 
     let (commands, told) = mpsc::channel(4);
     let node = assemble(config, board, &discovery, commands)?;
@@ -68,7 +69,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let services = manager::services(
         Current(node.manager.subscribe()),
         Arc::new(keeper),
-        Arc::new(crate::backend::Front(front)),
+        Arc::new(crate::backend::Front(front.clone())),
     );
     let stop = shutdown.clone();
     let serving = tokio::spawn(wire::serve(
@@ -81,12 +82,17 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     ));
     let announcing = tokio::spawn(neighbours::announce(node.clone(), discovery, shutdown.clone()));
     let answering = tokio::spawn(api::serve(api, backend, shutdown.clone()));
+    let answering_tls =
+        api_tls.map(|listener| tokio::spawn(tcp::serve(node.clone(), listener, front, shutdown.clone())));
 
     // Boxed: a whole life's state.
     let lived = Box::pin(life::live(node, executor, told, shutdown.clone())).await;
     shutdown.cancel();
     let _ = announcing.await;
     let _ = answering.await;
+    if let Some(answering) = answering_tls {
+        let _ = answering.await;
+    }
     // Streams that never end by themselves (sessions, logs) are dropped.
     let _ = tokio::time::timeout(Duration::from_secs(1), serving).await;
     tracing::info!("stopped; containers go on");

@@ -18,6 +18,7 @@ mod node;
 mod quorum;
 mod renewal;
 mod standing;
+mod tcp;
 mod uplink;
 
 use clap::{Parser, Subcommand};
@@ -29,8 +30,10 @@ Examples:
   bramble daemon                                 run this board with the settings of its card
   bramble daemon --config /etc/bramble/my.toml   run it with other settings
   docker -H unix:///run/docker.sock node ls      what a cluster looks like from outside
+  bramble context create --role deploy           lets someone deploy from another computer
 
-Everything a cluster does is asked for with the docker command, at the Engine API's socket of any board.";
+Everything a cluster does is asked for with the docker command, at the Engine API's socket of any board;
+bramble has the few words that the docker command has not.";
 
 /// Turns a handful of boards into one computer.
 #[derive(Parser)]
@@ -54,6 +57,7 @@ A settings file (all keys may be absent):
   boards = 3                       how many boards found the cluster together
   hostname = \"kitchen\"             shown in docker node ls
   api = \"/run/docker.sock\"         the Engine API's socket
+  api-tls = \"0.0.0.0:2376\"         the same over TCP, to holders of client certificates only (bramble context); \"off\": not
   listen = \"0.0.0.0:2377\"          where other boards reach this one
   advertise = \"eth0\"               the interface or address to be found by
   state-dir = \"/var/lib/bramble\"   what must last
@@ -69,17 +73,24 @@ A settings file (all keys may be absent):
         #[arg(long, value_name = "FILE")]
         config: Vec<PathBuf>,
     },
+    #[command(flatten)]
+    Ask(cli::Command),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Daemon { config } => match run(&config) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("bramble: {error:#}");
-                ExitCode::FAILURE
-            }
-        },
+        Command::Daemon { config } => done(run(&config)),
+        Command::Ask(command) => done(cli::run(command)),
+    }
+}
+
+fn done(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bramble: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -68,6 +68,7 @@ pub fn found(founding: Founding, now: Timestamp, rng: &mut impl rand::Rng) -> Re
         },
         join_key: founding.join_key.map(Hidden::new),
         unlock_key: crate::control::cluster::first_unlock_key(&spec)?,
+        access: Some(crate::control::access::found(&id, now)?),
         rotation: None,
         cross_signed: Vec::new(),
         barred: Default::default(),

@@ -2,10 +2,10 @@
 
 use crate::Manager;
 use crate::control::deposits::{self, Deposit};
-use crate::control::{Refusal, cluster, networks, nodes, services};
+use crate::control::{Refusal, access, cluster, networks, nodes, services};
 use model::{
-    Cluster, ClusterSpec, NetworkId, NetworkSpec, Node, NodeId, NodeRole, NodeSpec, NodeState, Reachability,
-    ServiceId, ServiceSpec, Task, Timestamp, Version,
+    AccessRole, Cluster, ClusterSpec, Grant, NetworkId, NetworkSpec, Node, NodeId, NodeRole, NodeSpec,
+    NodeState, Reachability, ServiceId, ServiceSpec, Task, Timestamp, Version,
 };
 use state::{Transaction, View};
 use store::{CommitError, Unavailable};
@@ -287,6 +287,38 @@ impl Manager {
         let now = self.now();
         self.change(|view| Ok((cluster::update(view, version, spec.clone(), rotate, now)?, ())))
             .await
+    }
+
+    /// Gives out a client certificate for the Engine API.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn grant_access(
+        &self,
+        name: &str,
+        role: AccessRole,
+        days: u64,
+    ) -> Result<access::Given, Refusal> {
+        let now = self.now();
+        self.change(|view| access::grant(view, name, role, days, now))
+            .await
+    }
+
+    /// Takes a client certificate back.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn revoke_access(&self, id: &str) -> Result<(), Refusal> {
+        let now = self.now();
+        self.change(|view| Ok((access::revoke(view, id, now)?, ()))).await
+    }
+
+    /// Client certificates that are out.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn access_grants(&self) -> Result<Vec<Grant>, Refusal> {
+        Ok(access::grants(&self.inner.store.read().await?, self.now()))
     }
 
     /// What opens locked managers; empty while they are not locked.

@@ -1,6 +1,6 @@
 //! The cluster itself: one object, made at founding.
 
-use crate::{ClusterId, Hidden, Labels, Meta, NodeId, Timestamp, TlsInfo};
+use crate::{AccessKeys, ClusterId, Hidden, Labels, Meta, NodeId, Timestamp, TlsInfo};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
@@ -64,6 +64,8 @@ pub struct ClusterKeys {
     pub ca_certificate: String,
     /// Its key, PEM.
     pub ca_key: Hidden<String>,
+    /// The authority of client certificates for the Engine API.
+    pub access: Option<AccessKeys>,
     /// A new certificate authority that is taking over.
     pub rotation: Option<RootRotation>,
     /// Roots signed by the ones before them, PEM, oldest first: nodes that trust an older root need them.

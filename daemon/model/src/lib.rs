@@ -23,6 +23,7 @@
 //! This room knows serde and nothing else: no clock, no socket, no log.
 #![deny(missing_docs)]
 
+pub mod access;
 pub mod cluster;
 pub mod config;
 pub mod constraint;
@@ -42,6 +43,7 @@ pub mod subnet;
 pub mod task;
 pub mod wishes;
 
+pub use access::*;
 pub use cluster::*;
 pub use config::*;
 pub use constraint::{Constraint, ConstraintError};

@@ -60,10 +60,18 @@ impl Ca {
     /// # Errors
     /// [`Error::Random`] and [`Error::Unusable`] if no key or certificate can be made.
     pub fn found(cluster_id: &str, now: Timestamp) -> Result<Self, Error> {
+        Self::named(cluster_id, "swarm-ca", now)
+    }
+
+    /// The same under another common name: for another purpose.
+    ///
+    /// # Errors
+    /// As [`Ca::found`].
+    pub fn named(cluster_id: &str, common_name: &str, now: Timestamp) -> Result<Self, Error> {
         let unusable = |why| Error::unusable("the new root", why);
         let key = KeyPair::generate().map_err(unusable)?;
         let mut params = params(now, ROOT_VALIDITY)?;
-        params.distinguished_name.push(DnType::CommonName, "swarm-ca");
+        params.distinguished_name.push(DnType::CommonName, common_name);
         params
             .distinguished_name
             .push(DnType::OrganizationName, cluster_id);
@@ -115,6 +123,11 @@ impl Ca {
     #[must_use]
     pub fn cluster_id(&self) -> &str {
         &self.cluster_id
+    }
+
+    /// What signs.
+    pub(crate) fn issuer(&self) -> &Issuer<'static, KeyPair> {
+        &self.issuer
     }
 
     /// What join tokens name this root by.
@@ -227,7 +240,7 @@ impl Ca {
 }
 
 /// Valid from 1970 until `validity` after now, with nothing else said yet.
-fn params(now: Timestamp, validity: Duration) -> Result<CertificateParams, Error> {
+pub(crate) fn params(now: Timestamp, validity: Duration) -> Result<CertificateParams, Error> {
     let now = believable(now);
     let issued = Duration::from_secs(u64::try_from(now.as_second()).unwrap_or(0));
     let mut params = CertificateParams::default();

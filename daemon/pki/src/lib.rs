@@ -12,6 +12,7 @@
 //! | join key ([`JoinKey`]) | boards finding each other | the card, until the board is in | the card's writer | never |
 //! | seal ([`Sealer`]) | the Raft log and snapshots on disk | a file of that node | the node | never |
 
+pub mod access;
 pub mod ca;
 pub mod clock;
 pub mod error;

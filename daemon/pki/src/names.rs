@@ -55,6 +55,13 @@ pub(crate) fn serial(issued: Timestamp) -> Result<Vec<u8>, crate::Error> {
     Ok(bytes)
 }
 
+/// What tells a certificate from all others: the random end of its serial number, in hexadecimal.
+pub(crate) fn id_of(serial: &[u8]) -> Option<String> {
+    let (_, random) = serial.split_at_checked(SERIAL_LEN - 8)?;
+    let hex = |text: String, byte: &u8| text + &format!("{byte:02x}");
+    (random.len() == 8).then(|| random.iter().fold(String::new(), hex))
+}
+
 fn issued_of(serial: &[u8]) -> Option<Timestamp> {
     let [SERIAL_MARK, rest @ ..] = serial else {
         return None;
@@ -131,7 +138,7 @@ pub(crate) fn key_id_of(root: &X509Certificate<'_>) -> Option<Vec<u8>> {
 }
 
 /// The one value of an attribute; none if it is missing, empty or there twice (which one would be meant?).
-fn only<'a, I>(name: &'a X509Name<'a>, iter: impl FnOnce(&'a X509Name<'a>) -> I) -> Option<String>
+pub(crate) fn only<'a, I>(name: &'a X509Name<'a>, iter: impl FnOnce(&'a X509Name<'a>) -> I) -> Option<String>
 where
     I: Iterator<Item = &'a x509_parser::x509::AttributeTypeAndValue<'a>>,
 {

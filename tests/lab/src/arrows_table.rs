@@ -30,6 +30,7 @@ pub const ROOMS: [(&str, &[&str]); 18] = [
     ("runtime", &["model", "exec"]),
     ("network", &["model", "exec"]),
     ("api", &["model"]),
+    ("cli", &["model"]),
     ("bramble", EVERYTHING),
     // It installs what the others need to build.
     ("lab", &[]),

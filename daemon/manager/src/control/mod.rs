@@ -1,6 +1,7 @@
 //! What users ask of the cluster: each verb is a pure function from (view, request) to a transaction or a
 //! [`Refusal`] in Swarm's words; [`crate::Manager`] commits it.
 
+pub mod access;
 pub(crate) mod authority;
 pub mod cluster;
 pub mod deposits;

@@ -187,7 +187,7 @@ fn protocols(alpn: &[&[u8]]) -> Vec<Vec<u8>> {
     alpn.iter().map(|name| name.to_vec()).collect()
 }
 
-fn roots(root: &CertificateDer<'_>) -> Result<RootCertStore, rustls::Error> {
+pub(crate) fn roots(root: &CertificateDer<'_>) -> Result<RootCertStore, rustls::Error> {
     let mut store = RootCertStore::empty();
     store.add(root.clone().into_owned())?;
     Ok(store)

@@ -1,0 +1,49 @@
+//! What the docker command has no word for. It comes in by the front door, the Engine API, like the docker command itself, and
+//! knows nothing that a client does not.
+
+mod bundle;
+mod context;
+mod door;
+
+use clap::Subcommand;
+use std::path::PathBuf;
+
+/// The Engine API's socket unless something else is said.
+const SOCKET: &str = "/run/docker.sock";
+
+/// What can be asked.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Lets people use the cluster from their own computers: bundles for `docker context import`.
+    #[command(after_help = context::EXAMPLES)]
+    Context {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: context::Context,
+        /// The Engine API's socket; without it that in DOCKER_HOST (unix://…), or /run/docker.sock.
+        #[arg(long, value_name = "SOCKET", global = true)]
+        api: Option<PathBuf>,
+    },
+}
+
+/// Does it.
+///
+/// # Errors
+/// What to tell the person who asked.
+pub fn run(command: Command) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    match command {
+        Command::Context { command, api } => {
+            let door = door::Door::new(api.unwrap_or_else(socket));
+            runtime.block_on(context::run(command, &door))
+        }
+    }
+}
+
+fn socket() -> PathBuf {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+    host.strip_prefix("unix://")
+        .map_or_else(|| SOCKET.into(), PathBuf::from)
+}
