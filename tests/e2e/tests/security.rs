@@ -274,7 +274,7 @@ fn contexts_and_roles() -> Result<()> {
     for (role, line, says) in [
         ("view", "node ls", "Leader"),
         ("view", "info", "Is Manager: true"),
-        ("view", "swarm join-token -q worker", "\n"),
+        ("view", "swarm ca", "BEGIN CERTIFICATE"),
         ("deploy", "service create -d --name web nginx:1.10", ""),
         ("deploy", "secret ls", "NAME"),
         ("view", "service ls", "web"),
@@ -283,6 +283,8 @@ fn contexts_and_roles() -> Result<()> {
     ] {
         contains(&remote(role, line).ok().with_context(|| line.to_owned())?, says)?;
     }
+    let token = remote("view", "swarm join-token -q worker").ok()?;
+    assert!(!token.contains("SWMTKN"), "{token}");
     settled(&lab, asked, "web", 1)?;
     for (role, line, says) in [
         (
