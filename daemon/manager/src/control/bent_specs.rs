@@ -92,6 +92,5 @@ proptest! {
     fn a_cluster(body in bent("ClusterSpec")) {
         let Some(spec) = read::<ClusterSpec>(body) else { return Ok(()) };
         let _ = settings::validate(&spec);
-        let _ = cluster::not_built(&ClusterSpec::default(), &spec);
     }
 }
