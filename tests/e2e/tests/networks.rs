@@ -1,9 +1,11 @@
 //! Networks of the cluster, with the docker command.
 
 use anyhow::{Context, Result};
-use bramble_e2e::{contains, docker, refused, tasks, until};
-use lab::{Board, Lab};
+use bramble_e2e::{contains, docker, refused, settled, tasks, until};
+use lab::{Board, Lab, Style};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 fn inspected(board: &Board, what: &str) -> Result<Value> {
     let said = docker(board, what)?;
@@ -170,11 +172,81 @@ fn networks_are_made_shown_and_removed_as_with_docker() -> Result<()> {
     until(&lab, board, "network ls -q --filter type=custom", |said| {
         said.lines().count() == 1
     })?;
-    until(
-        &lab,
+    lab.wait_for("no address left but the mesh's", bramble_e2e::PATIENCE, || {
+        let nodes = board.api("GET", "/nodes", None)?.ok()?.json()?;
+        let places = nodes[0]["BrambleNetworks"]
+            .as_object()
+            .map_or(0, |places| places.len());
+        Ok(Some(()).filter(|()| places == 1))
+    })?;
+    Ok(())
+}
+
+/// The first line of an answer of `whoami`, who answered, and the second, whom it saw.
+fn who(answer: &str) -> (String, String) {
+    let mut lines = answer.lines().map(str::to_owned);
+    (lines.next().unwrap_or_default(), lines.next().unwrap_or_default())
+}
+
+#[test]
+fn services_reach_each_other_and_every_board_answers_also_while_tasks_are_replaced() -> Result<()> {
+    let lab = Lab::up("traffic", 3)?;
+    let board = lab.board(1);
+    docker(board, "network create -d overlay onet")?;
+    docker(
         board,
-        "node inspect self --format {{.BrambleNetworks}}",
-        |said| said.matches("10.0.").count() == 1,
+        "service create -d --name web --replicas 3 --network name=onet,alias=site --publish 8080:80 --update-order start-first \
+         --update-monitor 1s whoami",
     )?;
+    settled(&lab, board, "web", 3)?;
+    let ask = [
+        "service",
+        "create",
+        "-d",
+        "--name",
+        "client",
+        "--network",
+        "onet",
+        "busybox:latest",
+        "sh",
+        "-c",
+    ];
+    let script = "while :; do wget -q -O - http://web/; wget -q -O - http://site/; sleep 1; done";
+    board.docker(&[&ask[..], &[script]].concat()).ok()?;
+    lab.wait_for(
+        "answers of all three tasks by the virtual address",
+        bramble_e2e::PATIENCE,
+        || {
+            let said = board
+                .docker(&["service", "logs", "--raw", "client"])
+                .ok()
+                .unwrap_or_default();
+            let names: BTreeSet<&str> = said
+                .lines()
+                .filter(|line| line.starts_with(|c: char| c.is_ascii_hexdigit()) && !line.contains('.'))
+                .collect();
+            Ok(Some(()).filter(|()| names.len() == 3))
+        },
+    )?;
+
+    let ports: Vec<SocketAddr> = lab
+        .boards()
+        .iter()
+        .map(|board| (board.address(), 8080).into())
+        .collect();
+    for port in &ports {
+        let answers = (0..6).map(|_| Ok(who(&lab.get(*port, "/")?.ok()?.body)));
+        let answers: Vec<_> = answers.collect::<Result<_>>()?;
+        let names: BTreeSet<_> = answers.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), 3, "each board sends to all tasks: {answers:?}");
+        let seen: BTreeSet<_> = answers.iter().map(|(_, seen)| seen).collect();
+        assert_eq!(seen.len(), 1, "tasks see the client itself: {answers:?}");
+    }
+
+    // Every task is replaced while clients ask: no request is lost.
+    let load = lab.load(&ports, Style::connecting())?;
+    docker(board, "service update --force web")?;
+    let tally = load.stop()?.clean()?;
+    assert!(tally.by.len() >= 6, "old and new tasks answered: {:?}", tally.by);
     Ok(())
 }
