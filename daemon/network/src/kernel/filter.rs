@@ -5,6 +5,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 use tokio::{
     io::AsyncWriteExt,
     process::{Child, Command},
+    sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
 
@@ -13,12 +14,15 @@ use crate::Error;
 
 /// Far longer than the slowest board needs; a stuck `nft` must not hold up the board's network for ever.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Processes at once: a small board whose hundred tasks all need rules in one moment has not the memory for a hundred.
+static PLACES: Semaphore = Semaphore::const_new(8);
 
 /// Applies `text` wholly or not at all, on the board.
 ///
 /// # Errors
 /// [`Error::Rules`] with nft's words.
 pub async fn apply(text: &str) -> Result<(), Error> {
+    let _place = place().await?;
     patiently(feed(start()?, text)).await
 }
 
@@ -27,8 +31,13 @@ pub async fn apply(text: &str) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Rules`] with nft's words, or [`Error::Kernel`] if the namespace cannot be entered.
 pub async fn apply_within(path: &Path, text: &str) -> Result<(), Error> {
+    let _place = place().await?;
     let nft = namespace::inside(path, start).await?;
     patiently(feed(nft, text)).await
+}
+
+async fn place() -> Result<SemaphorePermit<'static>, Error> {
+    PLACES.acquire().await.map_err(|_| Error::Closed)
 }
 
 async fn patiently(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {

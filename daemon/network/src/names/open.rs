@@ -7,7 +7,6 @@ use std::{
 };
 
 use model::TaskId;
-use tokio::runtime::Handle;
 
 use super::{resolvers::HERE, rules, serve::Sockets};
 use crate::{
@@ -21,30 +20,24 @@ use crate::{
 /// [`Error::Kernel`] or [`Error::Rules`]; then nobody answers in that namespace.
 pub async fn open(task: &TaskId, netns: &Path) -> Result<Sockets, Error> {
     let port = rules::usual_port(task);
-    let runtime = Handle::current();
-    namespace::inside(netns, move || {
-        let (udp, tcp) = bind(port)
+    let (udp, tcp) = namespace::inside(netns, move || {
+        bind(port)
             .or_else(|error| match error.kind() {
                 // A program of the container's has that very port: any other will do.
                 ErrorKind::AddrInUse => bind(0),
                 _ => Err(error),
             })
-            .map_err(Error::kernel("listening at", HERE))?;
-        let ports = (udp.local_addr(), tcp.local_addr());
-        let (Ok(at_udp), Ok(at_tcp)) = ports else {
-            return Err(Error::kernel("listening at", HERE)("the port is not known"));
-        };
-        // Run by this thread, so that nft is born in this namespace.
-        runtime.block_on(filter::apply(&rules::ruleset(at_udp.port(), at_tcp.port())))?;
-        let sockets = || -> io::Result<Sockets> {
-            Ok(Sockets {
-                udp: udp.try_into()?,
-                tcp: tcp.try_into()?,
-            })
-        };
-        sockets().map_err(Error::kernel("listening at", HERE))
+            .map_err(Error::kernel("listening at", HERE))
     })
-    .await
+    .await?;
+    let sockets = || -> io::Result<(u16, u16, Sockets)> {
+        let (at_udp, at_tcp) = (udp.local_addr()?.port(), tcp.local_addr()?.port());
+        let (udp, tcp) = (udp.try_into()?, tcp.try_into()?);
+        Ok((at_udp, at_tcp, Sockets { udp, tcp }))
+    };
+    let (at_udp, at_tcp, sockets) = sockets().map_err(Error::kernel("listening at", HERE))?;
+    filter::apply_within(netns, &rules::ruleset(at_udp, at_tcp)).await?;
+    Ok(sockets)
 }
 
 fn bind(port: u16) -> io::Result<(UdpSocket, TcpListener)> {
