@@ -11,6 +11,7 @@ use system::System;
 use table::Table;
 
 mod measure;
+mod network;
 mod system;
 mod table;
 
@@ -23,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 Examples:
   cargo lab bench                                   all, some five minutes
   cargo lab bench -- --only bramble --rounds 5      no Swarm beside it, more rounds
-  cargo lab bench -- --idle 600                     ten idle minutes")]
+  cargo lab bench -- --idle 600                     ten idle minutes
+  cargo lab bench -- --network                      what virtual addresses and the mesh cost")]
 struct Arguments {
     /// Replicas to start
     #[arg(long, default_value_t = 30)]
@@ -37,10 +39,16 @@ struct Arguments {
     /// Measure one system and not the other
     #[arg(long)]
     only: Option<System>,
+    /// Measure the network instead: Bramble's only, as Docker Swarm's needs IPVS in the kernel
+    #[arg(long, conflicts_with_all = ["only", "replicas", "idle"])]
+    network: bool,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if arguments.network {
+        return network(&arguments);
+    }
     let both = [System::Bramble, System::Swarm];
     let systems: Vec<_> = both
         .into_iter()
@@ -55,6 +63,18 @@ fn main() -> Result<()> {
         })?;
         lab.down()?;
     }
+    println!("\n{table}");
+    Ok(())
+}
+
+fn network(arguments: &Arguments) -> Result<()> {
+    let lab = System::Bramble.up()?;
+    let mut table = Table::new(["Bramble".to_owned()].into_iter());
+    network::all(&lab, arguments, |what, value| {
+        println!("{what}: {value}");
+        table.add(0, what, value);
+    })?;
+    lab.down()?;
     println!("\n{table}");
     Ok(())
 }

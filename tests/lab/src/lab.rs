@@ -15,7 +15,7 @@ use crate::{
     load::{Load, Style},
     logs::tail,
     net,
-    paths::Name,
+    paths::{Name, netns},
     provide::provide,
 };
 
@@ -260,6 +260,11 @@ impl Lab {
     /// When there is no switch or nobody to ask.
     pub fn load(&self, targets: &[SocketAddr], style: Style) -> Result<Load> {
         Load::start(&self.name.switch(), targets, style)
+    }
+
+    /// The file of the switch's network namespace: where other computers on the boards' network would be.
+    pub fn switch(&self) -> PathBuf {
+        netns(&self.name.switch())
     }
 
     /// Runs a docker command against the first board that answers.

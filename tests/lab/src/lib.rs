@@ -39,7 +39,7 @@ pub use engine::engine;
 pub use http::Response;
 pub use janitor::watch_owner;
 pub use lab::{Lab, Options, must_be_free};
-pub use load::{Load, Style, Tally};
+pub use load::{Load, Style, Tally, fetch, in_turn};
 pub use logs::{kept_logs, tail};
 pub use net::MOST_BOARDS;
 pub use paths::{Name, repository};

@@ -8,6 +8,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -122,23 +123,19 @@ impl Load {
     pub(crate) fn start(namespace: &str, targets: &[SocketAddr], style: Style) -> Result<Self> {
         ensure!(!targets.is_empty(), "nobody to ask");
         let stop = Arc::new(AtomicBool::new(false));
-        let since = Since::now();
         let mut clients = Vec::new();
         for number in 0..style.clients.min(64) {
-            let place = File::open(paths::netns(namespace))
-                .with_context(|| format!("no network namespace {namespace}"))?;
+            let place = paths::netns(namespace);
             let mut client = Client {
-                targets: targets.to_vec(),
                 next: number,
-                style,
-                since,
-                tally: Tally::default(),
                 stop: stop.clone(),
+                ..Client::new(targets, style)
             };
             clients.push(thread::spawn(move || {
-                setns(place, CloneFlags::CLONE_NEWNET)?;
-                client.work();
-                Ok(client.tally)
+                inside(&place, move || {
+                    client.work();
+                    Ok(client.tally)
+                })
             }));
         }
         Ok(Load { stop, clients })
@@ -174,6 +171,17 @@ struct Client {
 }
 
 impl Client {
+    fn new(targets: &[SocketAddr], style: Style) -> Self {
+        Client {
+            targets: targets.to_vec(),
+            next: 0,
+            style,
+            since: Since::now(),
+            tally: Tally::default(),
+            stop: Arc::default(),
+        }
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "a thread of its own, with no runtime to block"
@@ -254,6 +262,61 @@ impl Client {
         let body = String::from_utf8_lossy(&body).into_owned();
         Ok((body, open.then_some(stream)))
     }
+}
+
+/// Asks one web server so often, one request after the other on one connection, from inside of a network namespace's file;
+/// how long that took.
+///
+/// # Errors
+/// When a request fails.
+pub fn in_turn(from: &Path, target: SocketAddr, requests: u32) -> Result<Duration> {
+    inside(from, move || {
+        let client = Client::new(&[target], Style::keeping());
+        let mut kept = Some(BufReader::new(connect(target)?));
+        let since = Since::now();
+        for _ in 0..requests {
+            kept = client.ask(target, kept)?.1;
+            ensure!(kept.is_some(), "the server closed the connection");
+        }
+        Ok(since.elapsed())
+    })
+}
+
+/// Fetches so many bytes from a `whoami`, from inside of a network namespace's file; how long that took.
+///
+/// # Errors
+/// When fewer come.
+pub fn fetch(from: &Path, target: SocketAddr, bytes: u64) -> Result<Duration> {
+    inside(from, move || {
+        let mut stream = connect(target)?;
+        let since = Since::now();
+        let head = format!("GET /bytes/{bytes} HTTP/1.1\r\nHost: load\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes())?;
+        let mut buffer = vec![0; 1 << 18];
+        let mut got = 0;
+        loop {
+            match stream.read(&mut buffer)? {
+                0 => break,
+                read => got += read as u64,
+            }
+        }
+        ensure!(got >= bytes, "{got} of {bytes} bytes came");
+        Ok(since.elapsed())
+    })
+}
+
+/// Does something in a thread that has gone into a network namespace.
+fn inside<T: Send + 'static>(
+    namespace: &Path,
+    act: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let place =
+        File::open(namespace).with_context(|| format!("no network namespace {}", namespace.display()))?;
+    let there = thread::spawn(move || {
+        setns(place, CloneFlags::CLONE_NEWNET)?;
+        act()
+    });
+    there.join().map_err(|_| anyhow!("a client panicked"))?
 }
 
 fn connect(target: SocketAddr) -> std::io::Result<TcpStream> {
