@@ -25,12 +25,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 const GATHER: Duration = Duration::from_millis(50);
 /// How often the board is asked to describe itself again: a stick that is pulled out is noticed within this time.
 const DESCRIBE: Duration = Duration::from_secs(5);
+/// The longest pause between two beats, however patient the leader is: the mesh wants to know soon who is gone.
+const PULSE: Duration = Duration::from_secs(1);
 
 /// The way to the managers.
 #[async_trait]
 pub trait Uplink: Send + Sync + 'static {
     /// A connection to a manager; to the one at `hint` if another manager said that it leads.
     async fn connect(&self, hint: Option<SocketAddr>) -> Result<Channel, String>;
+
+    /// Ends once this board knows that another manager leads than when it was asked: sooner than a leader that was cut
+    /// off shows by its silence.
+    async fn led_anew(&self);
 }
 
 /// What this node says of itself to managers.
@@ -94,7 +100,10 @@ pub async fn run(board: Board, me: Self_, uplink: &dyn Uplink, orders: &watch::S
     loop {
         let begun = Instant::now();
         let ended = match uplink.connect(hint.take()).await {
-            Ok(channel) => session(&board, &me, channel, orders).await,
+            Ok(channel) => tokio::select! {
+                ended = session(&board, &me, channel, orders) => ended,
+                () = uplink.led_anew() => Status::unavailable("another manager leads now"),
+            },
             Err(error) => Status::unavailable(error),
         };
         let trouble = Some(ended.message().to_owned());
@@ -200,7 +209,7 @@ impl Session<'_> {
         let mut changes = self.board.changes();
         let mut woven = self.board.inner.loom.state();
         let (mut holding, mut tls) = (self.me.holding.clone(), self.me.tls.clone());
-        let mut beat = tokio::time::interval(Duration::from_secs(5));
+        let mut beat = tokio::time::interval(PULSE);
         let mut describe = tokio::time::interval_at(Instant::now() + DESCRIBE, DESCRIBE);
         // The leader hears all statuses at the session's beginning.
         changes.mark_changed();
@@ -254,6 +263,7 @@ impl Session<'_> {
         match message {
             from_leader::Message::Welcome(welcome) => {
                 let period = Duration::from_millis(u64::from(welcome.beat_ms).clamp(100, 600_000));
+                let period = period.min(PULSE);
                 // At once: the leader's patience begins anew with the new period.
                 *beat = tokio::time::interval(period);
                 tracing::info!("session with the leader");

@@ -33,6 +33,23 @@ impl agent::Uplink for Links {
         }
         Err(last)
     }
+
+    async fn led_anew(&self) {
+        let Some(store) = self.0.store() else {
+            return std::future::pending().await;
+        };
+        let mut standing = store.standing();
+        let before = standing.borrow().leader.clone();
+        let another = |leader: &Option<_>| leader.is_some() && *leader != before;
+        if standing
+            .wait_for(|standing| another(&standing.leader))
+            .await
+            .is_err()
+        {
+            // The store closes, and the session finds its own end.
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 impl Links {

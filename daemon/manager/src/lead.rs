@@ -30,6 +30,7 @@ pub(crate) async fn whenever_elected(manager: Arc<Inner>) {
             _ = until.wait_for(|standing| !standing.i_lead) => {}
             () = decide(&manager) => {}
             () = expire(&manager) => {}
+            () = crate::reach::watch(&manager) => {}
             () = crate::roles::reconcile(&manager) => {}
             () = crate::authority::reconcile(&manager) => {}
         }

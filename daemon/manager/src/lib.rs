@@ -15,6 +15,7 @@ mod door;
 mod founding;
 mod lead;
 mod membership;
+mod reach;
 mod roles;
 mod seats;
 mod sessions;

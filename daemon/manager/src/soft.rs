@@ -7,7 +7,7 @@ use model::{NodeId, NodeState, TaskId, TaskStatus, Timestamp};
 use pki::Clock;
 use plan::{NodeReport, Reports};
 use state::View;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -50,6 +50,10 @@ struct Inner {
     deadlines: HashMap<NodeId, Instant>,
     seats: HashMap<NodeId, Seat>,
     grace: Option<Duration>,
+    /// The last sign of life of those that have a session.
+    heard: HashMap<NodeId, Instant>,
+    /// Those that don't answer at their door either.
+    unreachable: BTreeSet<NodeId>,
 }
 
 /// What a node said of itself as a manager.
@@ -146,6 +150,8 @@ impl Soft {
         let mut inner = self.lock();
         let grace = inner.grace.unwrap_or(BEAT * MISSED);
         inner.deadlines.insert(id.clone(), Instant::now() + grace);
+        inner.heard.insert(id.clone(), Instant::now());
+        let back = inner.unreachable.remove(id);
         let seated = inner.seats.insert(id.clone(), seat) != Some(seat);
         let known = inner
             .reports
@@ -163,16 +169,49 @@ impl Soft {
             known.message = None;
         }
         drop(inner);
-        if news || seated {
+        if news || seated || back {
             self.touch();
         }
     }
 
     /// A session ended; the node has until its deadline to come back.
     pub fn session_ended(&self, id: &NodeId) {
-        if self.lock().seats.remove(id).is_some() {
+        let mut inner = self.lock();
+        inner.heard.remove(id);
+        let news = inner.seats.remove(id).is_some();
+        drop(inner);
+        if news {
             self.touch();
         }
+    }
+
+    /// Nodes that have no session, or gave no sign of life for so long.
+    pub fn silent(&self, view: &View, time: Duration) -> Vec<NodeId> {
+        let inner = self.lock();
+        let is_silent = |id: &NodeId| inner.heard.get(id).is_none_or(|at| at.elapsed() >= time);
+        view.nodes()
+            .map(|node| node.id.clone())
+            .filter(is_silent)
+            .collect()
+    }
+
+    /// What came of knocking at a silent node.
+    pub fn knocked(&self, id: &NodeId, answers: bool) {
+        let mut inner = self.lock();
+        let news = match answers {
+            true => inner.unreachable.remove(id),
+            false => inner.unreachable.insert(id.clone()),
+        };
+        drop(inner);
+        if news {
+            tracing::info!(node = %id, answers, "a silent board was knocked at");
+            self.touch();
+        }
+    }
+
+    /// Nodes that can't be reached: connections to their tasks lead nowhere.
+    pub fn unreachable(&self) -> BTreeSet<NodeId> {
+        self.lock().unreachable.clone()
     }
 
     /// Takes statuses from a node. Those of tasks that are not its own, or that would move a task backwards, are left out.
@@ -204,6 +243,8 @@ impl Soft {
         inner.reports.nodes.retain(|id, _| view.node(id).is_some());
         inner.deadlines.retain(|id, _| view.node(id).is_some());
         inner.seats.retain(|id, _| view.node(id).is_some());
+        inner.heard.retain(|id, _| view.node(id).is_some());
+        inner.unreachable.retain(|id| view.node(id).is_some());
         let (now, until) = (self.clock.now(), Instant::now() + beat(view) * MISSED_AT_TAKEOVER);
         for node in view.nodes() {
             inner.deadlines.entry(node.id.clone()).or_insert(until);

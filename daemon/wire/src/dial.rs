@@ -104,8 +104,8 @@ async fn channel(stream: Watched) -> Result<Channel, tonic::transport::Error> {
         }
     });
     Endpoint::from_static("http://node")
-        .http2_keep_alive_interval(Duration::from_secs(2))
-        .keep_alive_timeout(Duration::from_secs(3))
+        .http2_keep_alive_interval(Duration::from_secs(1))
+        .keep_alive_timeout(Duration::from_secs(2))
         .keep_alive_while_idle(true)
         .connect_with_connector(connector)
         .await
