@@ -7,7 +7,7 @@ use model::{NodeId, NodeState, TaskId, TaskStatus, Timestamp};
 use pki::Clock;
 use plan::{NodeReport, Reports};
 use state::View;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,8 +52,6 @@ struct Inner {
     grace: Option<Duration>,
     /// The last sign of life of those that have a session.
     heard: HashMap<NodeId, Instant>,
-    /// Those that don't answer at their door either.
-    unreachable: BTreeSet<NodeId>,
 }
 
 /// What a node said of itself as a manager.
@@ -151,7 +149,6 @@ impl Soft {
         let grace = inner.grace.unwrap_or(BEAT * MISSED);
         inner.deadlines.insert(id.clone(), Instant::now() + grace);
         inner.heard.insert(id.clone(), Instant::now());
-        let back = inner.unreachable.remove(id);
         let seated = inner.seats.insert(id.clone(), seat) != Some(seat);
         let known = inner
             .reports
@@ -159,7 +156,8 @@ impl Soft {
             .entry(id.clone())
             .or_insert_with(|| report(NodeState::Unknown, now));
         let addr = Some(seat.address.ip().to_string());
-        let news = known.state != NodeState::Ready || known.addr != addr;
+        let back = std::mem::take(&mut known.unreachable);
+        let news = known.state != NodeState::Ready || known.addr != addr || back;
         if news {
             if known.state != NodeState::Ready {
                 known.since = now;
@@ -169,7 +167,7 @@ impl Soft {
             known.message = None;
         }
         drop(inner);
-        if news || seated || back {
+        if news || seated {
             self.touch();
         }
     }
@@ -198,20 +196,15 @@ impl Soft {
     /// What came of knocking at a silent node.
     pub fn knocked(&self, id: &NodeId, answers: bool) {
         let mut inner = self.lock();
-        let news = match answers {
-            true => inner.unreachable.remove(id),
-            false => inner.unreachable.insert(id.clone()),
+        let Some(report) = inner.reports.nodes.get_mut(id) else {
+            return;
         };
+        let news = std::mem::replace(&mut report.unreachable, !answers) == answers;
         drop(inner);
         if news {
             tracing::info!(node = %id, answers, "a silent board was knocked at");
             self.touch();
         }
-    }
-
-    /// Nodes that can't be reached: connections to their tasks lead nowhere.
-    pub fn unreachable(&self) -> BTreeSet<NodeId> {
-        self.lock().unreachable.clone()
     }
 
     /// Takes statuses from a node. Those of tasks that are not its own, or that would move a task backwards, are left out.
@@ -244,7 +237,6 @@ impl Soft {
         inner.deadlines.retain(|id, _| view.node(id).is_some());
         inner.seats.retain(|id, _| view.node(id).is_some());
         inner.heard.retain(|id, _| view.node(id).is_some());
-        inner.unreachable.retain(|id| view.node(id).is_some());
         let (now, until) = (self.clock.now(), Instant::now() + beat(view) * MISSED_AT_TAKEOVER);
         for node in view.nodes() {
             inner.deadlines.entry(node.id.clone()).or_insert(until);
@@ -296,5 +288,6 @@ fn report(state: NodeState, since: Timestamp) -> NodeReport {
         since,
         addr: None,
         message: None,
+        unreachable: false,
     }
 }

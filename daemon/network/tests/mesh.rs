@@ -145,6 +145,45 @@ fn who_takes_no_more_may_finish_and_who_is_gone_is_cut() {
     });
 }
 
+#[test]
+fn one_port_of_a_caller_may_call_by_two_boards() {
+    place::run(async |place| {
+        let mut boards = Boards::new(&place.dir).await;
+        let tasks = boards.populate().await;
+        echo(Some(&tasks[2].namespace)).await;
+        boards.tasks[0].takes = false;
+        boards.tasks[1].takes = false;
+        boards.weave().await;
+        let mut lines: Vec<TcpStream> = (0..3).map(|board| dial_from(40_000, lan(board))).collect();
+        for line in &mut lines {
+            assert!(alive(line));
+        }
+    });
+}
+
+/// Calls a board from a port of the caller's choice.
+fn dial_from(port: u16, board: Ipv4Addr) -> TcpStream {
+    use nix::sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, setsockopt, socket, sockopt,
+    };
+    use std::os::fd::AsRawFd;
+    let own = socket(
+        AddressFamily::Inet,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .unwrap();
+    setsockopt(&own, sockopt::ReuseAddr, &true).unwrap();
+    let [a, b, c, d] = CALLER.octets();
+    bind(own.as_raw_fd(), &SockaddrIn::new(a, b, c, d, port)).unwrap();
+    let [a, b, c, d] = board.octets();
+    connect(own.as_raw_fd(), &SockaddrIn::new(a, b, c, d, 8080)).unwrap();
+    let stream = TcpStream::from(own);
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    stream
+}
+
 /// Says back whatever it hears, at port 80.
 async fn echo(namespace: Option<&Path>) {
     inside(namespace, || {

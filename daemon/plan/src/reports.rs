@@ -26,6 +26,9 @@ pub struct NodeReport {
     pub addr: Option<String>,
     /// Why, where there is something to say.
     pub message: Option<String>,
+    /// True if it is silent and does not even refuse a connection: connections to its tasks lead nowhere. Its tasks are not
+    /// moved for it; that takes missed heartbeats.
+    pub unreachable: bool,
 }
 
 /// The later of what the store holds and what the node has told. Times told by boards without a good clock are

@@ -110,7 +110,8 @@ impl Told {
     fn holds(&self, task: &Task, drain: &Drain<'_>) -> Option<(Instant, Instant)> {
         let ends = |state: TaskState| state >= TaskState::Shutdown;
         let known = self.tasks.get(&task.id)?;
-        if ends(*known) || !ends(task.desired_state) || !(drain.reaches)(&task.id) {
+        let ends_now = ends(task.desired_state) && !ends(*known);
+        if !ends_now || task.held().is_empty() || !(drain.reaches)(&task.id) {
             return None;
         }
         let since = self.held.get(&task.id).copied().unwrap_or(drain.now);
@@ -170,6 +171,7 @@ mod tests {
             id: id.into(),
             node_id: Some(node.into()),
             desired_state: desired,
+            networks_attachments: Some(vec![model::NetworkAttachment::default()]),
             ..Task::default()
         };
         task.status.state = TaskState::Assigned;

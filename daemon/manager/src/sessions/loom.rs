@@ -151,8 +151,12 @@ impl Loom {
             .is_some_and(|(told, _)| Some(told.number) != woven)
     }
 
-    /// What is on its way may be in effect already, and what it replaces may be still.
+    /// What is on its way may be in effect already, and what it replaces may be still. Before the first acknowledgement
+    /// nobody knows what is: a session or a leader before this one may have told it.
     fn reaches(&self, task: &TaskId) -> bool {
+        if self.woven.is_none() {
+            return true;
+        }
         let told = self.told.as_ref().map(|(told, _)| told);
         [told, self.woven.as_ref()]
             .into_iter()
@@ -238,6 +242,13 @@ mod tests {
             let told = looms.tell(&nodes[at], sessions[at], fabric(takes), now).send;
             told.map(|fabric| fabric.number).unwrap()
         };
+        assert!(
+            looms.reaches(&task),
+            "nobody knows what a session before this one told"
+        );
+        let (a, b) = (tell(0, None), tell(1, None));
+        looms.woven(&nodes[0], a);
+        looms.woven(&nodes[1], b);
         assert!(!looms.reaches(&task));
         let (a, b) = (tell(0, Some(true)), tell(1, Some(true)));
         assert!(

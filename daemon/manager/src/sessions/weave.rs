@@ -35,7 +35,7 @@ pub(super) fn fabric(view: &View, reports: &Reports, me: &NodeId) -> Fabric {
         .tasks()
         .filter(|task| task.status.state >= TaskState::Assigned)
     {
-        endpoints(task, reports, &mut networks);
+        endpoints(task, reports, me, &mut networks);
     }
     let mut ports = Vec::new();
     for service in view.services() {
@@ -93,13 +93,18 @@ fn underlay(node: &Node, reports: &Reports) -> Option<Ipv4Addr> {
     }
 }
 
-/// A task in its networks, until nothing of it runs any more.
-fn endpoints(task: &Task, reports: &Reports, networks: &mut BTreeMap<NetworkId, Overlay>) {
+/// A task in its networks, until nothing of it runs any more or its board can't be reached: then connections to it are
+/// reset, not left to hang.
+fn endpoints(task: &Task, reports: &Reports, me: &NodeId, networks: &mut BTreeMap<NetworkId, Overlay>) {
     let told = reports.tasks.get(&task.id).map(|status| status.state);
     let state = told.unwrap_or_default().max(task.status.state);
     let Some(node) = task.node_id.as_ref().filter(|_| !state.is_final()) else {
         return;
     };
+    let lost = reports.nodes.get(node).is_some_and(|report| report.unreachable);
+    if lost && node != me {
+        return;
+    }
     for held in task.held() {
         let (Some(network), Some(address)) = (networks.get_mut(&held.network.id), held.address()) else {
             continue;

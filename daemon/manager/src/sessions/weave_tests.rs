@@ -174,3 +174,19 @@ fn a_network_that_was_removed_stays_until_its_tasks_are_gone() {
     let a = fabric(&without, &reports, &"a".into());
     assert_eq!(a.networks[1].vni, 4097);
 }
+
+#[test]
+fn a_board_that_does_not_answer_is_left_out_but_by_itself() {
+    let (view, mut reports) = world();
+    let gone = view.tasks().next().unwrap().node_id.clone().unwrap();
+    let other = view.nodes().find(|node| node.id != gone).unwrap().id.clone();
+    let on = |reports: &Reports, me: &NodeId| {
+        let woven = fabric(&view, reports, me);
+        let endpoints = woven.networks.into_iter().flat_map(|network| network.endpoints);
+        endpoints.filter(|endpoint| endpoint.node == gone).count()
+    };
+    let (before, own) = (on(&reports, &other), on(&reports, &gone));
+    assert!(before > 0 && own > 0);
+    reports.nodes.entry(gone.clone()).or_default().unreachable = true;
+    assert_eq!((on(&reports, &other), on(&reports, &gone)), (0, own));
+}

@@ -37,6 +37,7 @@ pub fn inside(wanted: &Wanted, member: &Member) -> Option<Inside> {
         .map(|board| format!("{} : {:#010x}", Mac::of(board), u32::from(board)));
     collection(&mut text, "map", "doors", "ether_addr : mark", marks);
     collection(&mut text, "set", "there", "ipv4_addr", there(member, &overlays));
+    zones(&mut text, &ways);
     chains(&mut text, wanted.subnet, member, &overlays);
     if ways.borrows() {
         // Calls from such a port, which are no answers, leave as others do.
@@ -74,6 +75,31 @@ fn virtuals(text: &mut String, overlays: &[&Overlay]) {
         }
     }
     collection(text, "map", "virtual", "ipv4_addr : verdict", map);
+}
+
+/// Calls by different boards are told apart. A caller may use one port for calls to two boards, and both come here, with one
+/// address and port for two connections: so each board's have a zone of their own in the table of connections, and where
+/// two would look the same to the task, the kernel gives the later one another port.
+fn zones(text: &mut String, ways: &Ways) {
+    // Boards' addresses in one network differ in these bits, and keep their zone whoever comes or goes.
+    let zone = |board: Ipv4Addr| format!("{} : {}", Mac::of(board), u32::from(board) & 0xffff);
+    let zones: Vec<String> = ways.doors().map(zone).collect();
+    if zones.is_empty() {
+        return;
+    }
+    let _ = write!(
+        text,
+        r#"	chain telling_apart {{
+		type filter hook prerouting priority raw; policy accept;
+		ct original zone set ether saddr map {{ {} }}
+	}}
+	# Nothing to translate, but for the kernel to look whether a port is taken.
+	chain coming {{
+		type nat hook input priority 100; policy accept;
+	}}
+"#,
+        zones.join(", ")
+    );
 }
 
 /// All addresses in the task's networks that are somebody's.
