@@ -60,7 +60,13 @@ fn status<'a>(service: &Service, tasks: impl Iterator<Item = &'a Task>) -> Servi
         if service.spec.is_job() && state == TaskState::Complete {
             status.completed_tasks += 1;
         }
-        if service.spec.is_global() && wanted <= TaskState::Complete && state <= TaskState::Complete {
+        // The docker command adds those of a job that are done itself: `0/0 (3/3 completed)`.
+        let is_done = service.spec.is_job() && state == TaskState::Complete;
+        if service.spec.is_global()
+            && wanted <= TaskState::Complete
+            && state <= TaskState::Complete
+            && !is_done
+        {
             status.desired_tasks += 1;
         }
     }
