@@ -18,6 +18,7 @@ mod exec;
 mod filters;
 mod find;
 mod hijack;
+mod images;
 pub mod local;
 mod logs;
 mod networks;

@@ -5,8 +5,8 @@ use crate::backend::{LogWish, Stream};
 use async_trait::async_trait;
 use bytes::Bytes;
 use model::{
-    LocalContainer, LocalEvent, LocalExec, LocalExecState, LocalLayers, LocalProcesses, LocalSample,
-    Timestamp,
+    LocalContainer, LocalEvent, LocalExec, LocalExecState, LocalImage, LocalLayers, LocalProcesses,
+    LocalSample, Timestamp,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -92,6 +92,27 @@ pub trait Local: Send + Sync + 'static {
     async fn resize_exec(&self, id: &str, height: u32, width: u32) -> Result<(), Error>;
     /// A command and how far it came.
     async fn exec(&self, id: &str) -> Result<LocalExecState, Error>;
+
+    /// All images.
+    async fn images(&self) -> Result<Vec<LocalImage>, Error>;
+    /// Gives an image another name.
+    async fn tag(&self, image: &LocalImage, name: &str) -> Result<(), Error>;
+    /// Takes a name away from an image; its own id if it has none.
+    async fn untag(&self, image: &LocalImage, name: &str) -> Result<(), Error>;
+    /// Pulls an image, with a user's credentials (as `X-Registry-Auth` has them): its registry's digest, and whether it is
+    /// another one than before.
+    async fn pull(&self, name: &str, auth: Option<String>) -> Result<(String, bool), Error>;
+    /// Takes in an archive of `docker save`: ids, and names of each.
+    async fn load(&self, archive: Stream<Bytes>) -> Result<Vec<(String, Vec<String>)>, Error>;
+    /// Makes an image of a packed root file system; its id.
+    async fn import(
+        &self,
+        archive: Stream<Bytes>,
+        config: serde_json::Value,
+        names: Vec<String>,
+    ) -> Result<String, Error>;
+    /// Gives out images as an archive: ids, with the names that go along.
+    async fn save(&self, wanted: Vec<(String, Vec<String>)>) -> Result<Stream<Bytes>, Error>;
 
     /// What happened here since then, as far as it is known, and what happens from now on.
     async fn happenings(&self, since: Option<Timestamp>) -> Result<Stream<LocalEvent>, Error>;

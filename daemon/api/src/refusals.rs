@@ -34,12 +34,7 @@ impl IntoResponse for Error {
 pub(crate) async fn not_built(request: axum::extract::Request) -> Error {
     let path = request.uri().path();
     let what = path.split('/').nth(1).unwrap_or_default();
-    Error::Unimplemented(match what {
-        "images" | "build" => {
-            "images are pulled by the boards that run them: push them to a registry, and name them in a service".to_owned()
-        }
-        other => format!("{other} is not built yet"),
-    })
+    Error::Unimplemented(format!("{what} is not built yet"))
 }
 
 /// No such route.

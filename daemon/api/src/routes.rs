@@ -4,7 +4,7 @@ use crate::backend::{Backend, Place, Stream};
 use crate::query::Query;
 use crate::roles::Visitor;
 use crate::{
-    Error, body, containers, contexts, deposits, events, logs, networks, nodes, refusals, services, swarm,
+    Error, body, containers, contexts, deposits, events, images, logs, networks, nodes, refusals, services, swarm,
     system, tasks, version,
 };
 use axum::Router;
@@ -45,7 +45,7 @@ pub fn router(backend: Arc<dyn Backend>) -> Router {
     let mut routes = routes
         .method_not_allowed_fallback(refusals::no_such_page)
         .with_state(front.clone());
-    for path in ["images", "build", "volumes", "plugins", "session", "grpc"] {
+    for path in ["volumes", "plugins", "session", "grpc"] {
         routes = routes
             .route(&format!("/{path}"), any(refusals::not_built))
             .route(&format!("/{path}/{{*rest}}"), any(refusals::not_built));
@@ -71,6 +71,7 @@ fn board() -> Router<Front> {
         .route("/swarm/unlock", post(swarm::unlock))
         .route("/distribution/{*name}", get(system::distribution))
         .merge(containers::routes())
+        .merge(images::routes())
 }
 
 /// What only the leader answers.

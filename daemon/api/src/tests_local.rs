@@ -75,6 +75,31 @@ impl Local for World {
             ..LocalExecState::default()
         })
     }
+    async fn images(&self) -> Result<Vec<LocalImage>, Error> {
+        Ok(vec![LocalImage {
+            id: "sha256:aabb".into(),
+            tags: vec!["nginx:1.10".into()],
+            ..LocalImage::default()
+        }])
+    }
+    async fn tag(&self, _: &LocalImage, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn untag(&self, _: &LocalImage, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn pull(&self, _: &str, _: Option<String>) -> Result<(String, bool), Error> {
+        Ok(("sha256:cc".into(), true))
+    }
+    async fn load(&self, _: Stream<Bytes>) -> Result<Vec<(String, Vec<String>)>, Error> {
+        Ok(vec![("sha256:aabb".into(), vec!["nginx:1.10".into()])])
+    }
+    async fn import(&self, _: Stream<Bytes>, _: serde_json::Value, _: Vec<String>) -> Result<String, Error> {
+        Ok("sha256:dd".into())
+    }
+    async fn save(&self, _: Vec<(String, Vec<String>)>) -> Result<Stream<Bytes>, Error> {
+        Ok(Box::pin(futures::stream::iter([Ok(Bytes::from_static(b"tar"))])))
+    }
     async fn happenings(&self, _: Option<Timestamp>) -> Result<Stream<LocalEvent>, Error> {
         Ok(Box::pin(futures::stream::empty()))
     }
@@ -115,6 +140,51 @@ async fn containers_are_answered_by_the_board_itself() {
         ),
         ("POST", "/exec/e1234/start", "{}", 200, "out"),
         ("GET", "/exec/e1234/json", "", 200, "\"ExitCode\":null"),
+        ("GET", "/images/json", "", 200, "nginx:1.10"),
+        ("GET", "/images/nginx:1.10/json", "", 200, "sha256:aabb"),
+        (
+            "GET",
+            "/images/docker.io/library/nginx:1.10/history",
+            "",
+            200,
+            "[]",
+        ),
+        ("GET", "/images/w/json", "", 404, "No such image: w:latest"),
+        ("POST", "/images/nginx:1.10/tag?repo=a/b&tag=1", "", 201, ""),
+        (
+            "DELETE",
+            "/images/nginx:1.10",
+            "",
+            200,
+            "[{\"Untagged\":\"nginx:1.10\"},{\"Deleted\":\"sha256:aabb\"}]",
+        ),
+        (
+            "POST",
+            "/images/create?fromImage=nginx&tag=1",
+            "",
+            200,
+            "Downloaded newer image for nginx:1",
+        ),
+        (
+            "POST",
+            "/images/create?fromSrc=-&changes=RUN+x",
+            "",
+            400,
+            "can't be a change",
+        ),
+        ("POST", "/images/create?fromSrc=-", "x", 200, "sha256:dd"),
+        ("POST", "/images/create", "", 400, "name an image"),
+        ("POST", "/images/load", "x", 200, "Loaded image: nginx:1.10"),
+        ("GET", "/images/get?names=aabb", "", 200, "tar"),
+        ("POST", "/images/prune", "", 200, "\"SpaceReclaimed\":0"),
+        (
+            "GET",
+            "/images/json?filters=%7B%22until%22%3A%5B%22x%22%5D%7D",
+            "",
+            400,
+            "until=x",
+        ),
+        ("POST", "/build", "", 501, "docker load"),
         ("POST", "/containers/x/kill", "", 404, "No such container: x"),
     ] {
         let (code, text) = ask(method, path, body).await;

@@ -5,11 +5,12 @@ use api::Error;
 use api::backend::{LogWish, Stream};
 use api::local::{Act, Line, Session, Until};
 use async_trait::async_trait;
+use bytes::Bytes;
 use exec::Source;
 use futures::StreamExt as _;
 use model::{
-    LocalContainer, LocalEvent, LocalExec, LocalExecState, LocalLayers, LocalProcesses, LocalSample,
-    Timestamp,
+    LocalContainer, LocalEvent, LocalExec, LocalExecState, LocalImage, LocalLayers, LocalProcesses,
+    LocalSample, Timestamp,
 };
 use runtime::Refused;
 use tokio_stream::wrappers::ReceiverStream;
@@ -24,6 +25,11 @@ pub(super) fn refused(refused: Refused) -> Error {
         Refused::Unimplemented(text) => Error::Unimplemented(text),
         Refused::Failed(text) => Error::Internal(text),
     }
+}
+
+/// True of more than the empty object, which the docker command sends when nobody has logged in.
+fn has_credentials(auth: &str) -> bool {
+    !matches!(auth.trim_end_matches('='), "" | "e30" | "bnVsbA")
 }
 
 #[async_trait]
@@ -124,6 +130,49 @@ impl api::Local for Backend {
 
     async fn exec(&self, id: &str) -> Result<LocalExecState, Error> {
         self.runtime.local().exec(id).map_err(refused)
+    }
+
+    async fn images(&self) -> Result<Vec<LocalImage>, Error> {
+        self.runtime.local().images().await.map_err(refused)
+    }
+
+    async fn tag(&self, image: &LocalImage, name: &str) -> Result<(), Error> {
+        self.runtime.local().tag(image, name).await.map_err(refused)
+    }
+
+    async fn untag(&self, image: &LocalImage, name: &str) -> Result<(), Error> {
+        self.runtime.local().untag(image, name).await.map_err(refused)
+    }
+
+    async fn pull(&self, name: &str, auth: Option<String>) -> Result<(String, bool), Error> {
+        if auth.is_some_and(|auth| has_credentials(&auth)) {
+            return Err(Error::Unimplemented(
+                "boards pull by hand without credentials: a service takes them along with --with-registry-auth"
+                    .to_owned(),
+            ));
+        }
+        self.runtime.local().pull(name).await.map_err(refused)
+    }
+
+    async fn load(&self, archive: Stream<Bytes>) -> Result<Vec<(String, Vec<String>)>, Error> {
+        self.runtime.local().load(archive).await.map_err(refused)
+    }
+
+    async fn import(
+        &self,
+        archive: Stream<Bytes>,
+        config: serde_json::Value,
+        names: Vec<String>,
+    ) -> Result<String, Error> {
+        self.runtime
+            .local()
+            .import(archive, config, &names)
+            .await
+            .map_err(refused)
+    }
+
+    async fn save(&self, wanted: Vec<(String, Vec<String>)>) -> Result<Stream<Bytes>, Error> {
+        self.runtime.local().save(wanted).map_err(refused)
     }
 
     async fn happenings(&self, since: Option<Timestamp>) -> Result<Stream<LocalEvent>, Error> {
