@@ -33,6 +33,7 @@ mod swarm;
 mod system;
 mod tasks;
 mod tls;
+mod usage;
 mod version;
 
 pub use backend::{Backend, Error, Place};

@@ -5,8 +5,8 @@ use crate::backend::{LogWish, Stream};
 use async_trait::async_trait;
 use bytes::Bytes;
 use model::{
-    LocalContainer, LocalEvent, LocalExec, LocalExecState, LocalImage, LocalLayers, LocalProcesses,
-    LocalSample, Timestamp,
+    LocalChange, LocalContainer, LocalEvent, LocalExec, LocalExecState, LocalImage, LocalLayers, LocalPath,
+    LocalProcesses, LocalSample, Timestamp,
 };
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -83,6 +83,24 @@ pub trait Local: Send + Sync + 'static {
     async fn act(&self, container: &LocalContainer, act: Act) -> Result<(), Error>;
     /// Waits for it; the code that it ended with.
     async fn ended(&self, container: &LocalContainer, until: Until) -> Result<i64, Error>;
+
+    /// What is at a path of it.
+    async fn look(&self, container: &LocalContainer, path: &str) -> Result<LocalPath, Error>;
+    /// Files of it as an archive.
+    async fn read(&self, container: &LocalContainer, path: &str)
+    -> Result<(LocalPath, Stream<Bytes>), Error>;
+    /// Unpacks an archive into a folder of it. `keep_kinds`: a folder is never replaced by something else.
+    async fn write(
+        &self,
+        container: &LocalContainer,
+        path: &str,
+        keep_kinds: bool,
+        archive: Stream<Bytes>,
+    ) -> Result<(), Error>;
+    /// All of its root as an archive.
+    async fn export(&self, container: &LocalContainer) -> Result<Stream<Bytes>, Error>;
+    /// What it changed of its root.
+    async fn changes(&self, container: &LocalContainer) -> Result<Vec<LocalChange>, Error>;
 
     /// Notes a command that is to be run in a container; its id.
     async fn create_exec(&self, container: &LocalContainer, exec: LocalExec) -> Result<String, Error>;

@@ -4,8 +4,8 @@ use crate::backend::{Backend, Place, Stream};
 use crate::query::Query;
 use crate::roles::Visitor;
 use crate::{
-    Error, body, containers, contexts, deposits, events, images, logs, networks, nodes, refusals, services, swarm,
-    system, tasks, version,
+    Error, body, containers, contexts, deposits, events, images, logs, networks, nodes, refusals, services,
+    swarm, system, tasks, usage, version,
 };
 use axum::Router;
 use axum::body::Body;
@@ -63,7 +63,7 @@ fn board() -> Router<Front> {
         .route("/_ping", get(system::ping).head(system::ping))
         .route("/version", get(system::version))
         .route("/info", get(system::info))
-        .route("/system/df", get(system::disk_usage))
+        .route("/system/df", get(usage::disk_usage))
         .route("/auth", post(system::auth))
         .route("/swarm/init", post(swarm::init))
         .route("/swarm/join", post(swarm::join))

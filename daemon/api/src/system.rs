@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
+use model::LocalState;
 use serde_json::{Value, json};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -80,13 +81,26 @@ pub(crate) async fn version(State(front): State<Front>) -> Json<Value> {
 pub(crate) async fn info(State(front): State<Front>) -> Json<Value> {
     let facts = front.backend.facts().await;
     let mut all = serde_json::Map::new();
-    for part in [machine(&facts), engine(&facts), abilities()] {
+    for part in [machine(&facts), engine(&facts), abilities(), counts(&front).await] {
         if let Value::Object(fields) = part {
             all.extend(fields);
         }
     }
     all.insert("Swarm".to_owned(), swarm(&facts));
     Json(Value::Object(all))
+}
+
+/// Containers and images; what can't be counted now is no reason to say nothing of the board.
+async fn counts(front: &Front) -> Value {
+    let containers = front.backend.containers().await.unwrap_or_default();
+    let count = |fits: fn(LocalState) -> bool| containers.iter().filter(|one| fits(one.state)).count();
+    json!({
+        "Containers": containers.len(),
+        "ContainersRunning": count(|state| state == LocalState::Running),
+        "ContainersPaused": count(|state| state == LocalState::Paused),
+        "ContainersStopped": count(|state| matches!(state, LocalState::Created | LocalState::Exited)),
+        "Images": front.backend.images().await.map_or(0, |images| images.len()),
+    })
 }
 
 /// The board.
@@ -124,11 +138,6 @@ fn engine(facts: &Facts) -> Value {
     let labels: Vec<String> = engine.labels.iter().flatten().map(label).collect();
     json!({
         "ServerVersion": VERSION,
-        "Containers": facts.containers.0 + facts.containers.1,
-        "ContainersRunning": facts.containers.0,
-        "ContainersPaused": 0,
-        "ContainersStopped": facts.containers.1,
-        "Images": 0,
         "Driver": "overlayfs",
         "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
         "LoggingDriver": "json-file",
@@ -202,11 +211,6 @@ fn swarm(facts: &Facts) -> Value {
         swarm["Cluster"] = serde_json::to_value(&facts.cluster).unwrap_or_default();
     }
     swarm
-}
-
-/// `GET /system/df`: what this board could say is not gathered yet.
-pub(crate) async fn disk_usage() -> Error {
-    Error::Unimplemented("disk usage is not gathered yet".to_owned())
 }
 
 /// `POST /auth`

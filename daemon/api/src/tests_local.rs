@@ -53,6 +53,30 @@ impl Local for World {
     async fn ended(&self, _: &LocalContainer, _: Until) -> Result<i64, Error> {
         Ok(3)
     }
+    async fn look(&self, _: &LocalContainer, path: &str) -> Result<LocalPath, Error> {
+        Ok(LocalPath {
+            name: path.to_owned(),
+            ..LocalPath::default()
+        })
+    }
+    async fn read(&self, _: &LocalContainer, _: &str) -> Result<(LocalPath, Stream<Bytes>), Error> {
+        Ok((
+            LocalPath::default(),
+            Box::pin(futures::stream::iter([Ok(Bytes::from_static(b"tar"))])),
+        ))
+    }
+    async fn write(&self, _: &LocalContainer, _: &str, _: bool, _: Stream<Bytes>) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn export(&self, _: &LocalContainer) -> Result<Stream<Bytes>, Error> {
+        Ok(Box::pin(futures::stream::iter([Ok(Bytes::from_static(b"tar"))])))
+    }
+    async fn changes(&self, _: &LocalContainer) -> Result<Vec<LocalChange>, Error> {
+        Ok(vec![LocalChange {
+            path: "/a".into(),
+            kind: 1,
+        }])
+    }
     async fn create_exec(&self, _: &LocalContainer, _: LocalExec) -> Result<String, Error> {
         Ok("e1234".into())
     }
@@ -185,6 +209,19 @@ async fn containers_are_answered_by_the_board_itself() {
             "until=x",
         ),
         ("POST", "/build", "", 501, "docker load"),
+        ("HEAD", "/containers/c1234/archive?path=/a", "", 200, ""),
+        ("GET", "/containers/c1234/archive?path=/a", "", 200, "tar"),
+        ("GET", "/containers/c1234/archive", "", 400, "path is empty"),
+        ("PUT", "/containers/c1234/archive?path=/a", "tar", 200, ""),
+        ("GET", "/containers/c1234/export", "", 200, "tar"),
+        (
+            "GET",
+            "/containers/c1234/changes",
+            "",
+            200,
+            "[{\"Kind\":1,\"Path\":\"/a\"}]",
+        ),
+        ("GET", "/system/df", "", 200, "\"LayersSize\":0"),
         ("POST", "/containers/x/kill", "", 404, "No such container: x"),
     ] {
         let (code, text) = ask(method, path, body).await;

@@ -304,3 +304,27 @@ pub struct LocalExecState {
     /// Its process id; 0 before it runs.
     pub pid: u32,
 }
+
+/// What is at a path of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LocalPath {
+    /// Its name.
+    pub name: String,
+    /// In bytes.
+    pub size: u64,
+    /// As Go's `os.FileMode` writes it.
+    pub mode: u32,
+    /// When it was last changed.
+    pub modified: Timestamp,
+    /// Where it leads, if it is a link.
+    pub link: String,
+}
+
+/// Something that a container changed of its root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LocalChange {
+    /// Its path.
+    pub path: String,
+    /// 0: changed, 1: added, 2: removed.
+    pub kind: u8,
+}

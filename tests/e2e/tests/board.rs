@@ -42,6 +42,8 @@ fn containers() -> Result<()> {
     entered(board, &web, &tty)?;
     refusals(board, &web)?;
 
+    copied(board, &web)?;
+
     // Frozen, then ended: the policy starts another.
     docker(board, &format!("pause {tty}"))?;
     contains(&docker(board, "ps --filter status=paused")?, "(Paused)")?;
@@ -109,6 +111,8 @@ fn entered(board: &Board, web: &str, tty: &str) -> Result<()> {
     let said = script(board, &format!("docker exec {web} nosuch; echo code $?"))?;
     contains(&said, "executable file not found in $PATH")?;
     contains(&said, "code 127")?;
+    let said = script(board, &format!("docker exec -w relative {web} ls; echo code $?"))?;
+    contains(&said, "absolute path")?;
     docker(board, &format!("exec -d {web} touch /tmp/detached"))?;
     // A command that ends before its input does, and one whose input ends first; larger than any pipe.
     let lines = format!(
@@ -123,6 +127,78 @@ fn entered(board: &Board, web: &str, tty: &str) -> Result<()> {
     contains(&said, "code 5")
 }
 
+/// Files go in and come out, also of a folder, and never by a link out of the container.
+fn copied(board: &Board, web: &str) -> Result<()> {
+    let lines = format!(
+        "set -e; d=$(mktemp -d); trap 'rm -rf $d' EXIT; cd $d; mkdir in; echo hello >in/file; ln -s file in/link; \
+         docker cp in {web}:/tmp/folder; docker cp in/file {web}:/tmp/one; docker exec {web} ln -s /etc/passwd /tmp/pw; \
+         docker cp {web}:/tmp/folder out; cat out/file; readlink out/link; docker cp {web}:/tmp/one - | tar t; \
+         docker cp -L {web}:/tmp/pw pw; docker exec {web} cat /etc/passwd | cmp - pw && echo same; \
+         docker diff {web} | grep one; docker export {web} | tar t | grep -c usr/sbin/nginx"
+    );
+    assert_eq!(
+        script(board, &lines)?.trim(),
+        "hello\nfile\none\nsame\nA /tmp/one\n1"
+    );
+    contains(
+        &refused(board, &format!("cp {web}:/none -"))?,
+        "Could not find the file /none",
+    )
+}
+
+/// Images come, get names, go out and in again, and are kept while a container is of them.
+#[test]
+fn images() -> Result<()> {
+    let lab = Lab::up("board-images", 1)?;
+    let board = lab.board(1);
+    contains(
+        &docker(board, "pull busybox:latest")?,
+        "Downloaded newer image for busybox:latest",
+    )?;
+    contains(&docker(board, "pull busybox:latest")?, "Image is up to date")?;
+    docker(board, "tag busybox:latest mine:1")?;
+    contains(&docker(board, "history mine:1")?, "cargo lab images")?;
+    let lines = "set -e; d=$(mktemp -d); trap 'rm -rf $d' EXIT; cd $d; docker save -o x.tar mine:1; docker rmi mine:1 busybox:latest; \
+        docker load -i x.tar; gzip x.tar; docker load -i x.tar.gz; mkdir bin; cp /bin/busybox bin/sleep; \
+        tar c bin | docker import -c 'CMD [\"/bin/sleep\",\"1000\"]' - made:1";
+    let said = script(board, lines)?;
+    contains(&said, "Untagged: mine:1")?;
+    assert_eq!(said.matches("Loaded image: mine:1").count(), 2, "{said}");
+
+    // A service runs what was brought by hand.
+    docker(
+        board,
+        "service create -d --no-resolve-image --stop-grace-period 1s --name made made:1",
+    )?;
+    docker(
+        board,
+        "service create -d --no-resolve-image --stop-grace-period 1s --name mine mine:1 sleep 1000",
+    )?;
+    settled(&lab, board, "made", 1)?;
+    settled(&lab, board, "mine", 1)?;
+    contains(&refused(board, "rmi mine:1")?, "must force")?;
+    let id = docker(board, "images -q made")?;
+    contains(
+        &refused(board, &format!("rmi -f {}", id.trim()))?,
+        "cannot be forced",
+    )?;
+    contains(&docker(board, "image prune -af")?, "Total reclaimed space")?;
+    contains(&docker(board, "images")?, "made")?;
+    let counted = docker(board, "info --format {{.ContainersRunning}}/{{.Images}}")?;
+    assert_eq!(counted.trim(), "2/2");
+    contains(&docker(board, "system df")?, "Images")?;
+    for (line, says) in [
+        ("rmi nosuch", "No such image: nosuch:latest"),
+        ("image inspect nosuch", "No such image: nosuch:latest"),
+        ("tag made:1 UPPER:1", "must be lowercase"),
+        ("push made:1", "don't push"),
+        ("pull nosuchimage:1", "nosuchimage:1"),
+    ] {
+        contains(&refused(board, line)?, says)?;
+    }
+    Ok(())
+}
+
 fn refusals(board: &Board, web: &str) -> Result<()> {
     for (line, says) in [
         ("exec x ls".to_owned(), "No such container: x"),
@@ -131,7 +207,6 @@ fn refusals(board: &Board, web: &str) -> Result<()> {
         (format!("rm -f {web}"), "service web"),
         (format!("rename {web} x"), "failed to rename"),
         (format!("kill -s NONSENSE {web}"), "invalid signal"),
-        (format!("exec -w relative {web} ls"), "absolute path"),
         (format!("top {web} -o comm"), "couldn't find PID"),
         ("ps --filter colour=red".to_owned(), "invalid filter"),
         ("run --rm busybox true".to_owned(), "docker service create"),

@@ -3,6 +3,7 @@
 //! They are looked at, entered and ended here; made, changed and removed by services alone.
 
 mod act;
+mod archive;
 mod attach;
 mod filter;
 mod inspect;
@@ -10,6 +11,8 @@ mod list;
 mod refuse;
 mod stats;
 mod words;
+
+pub(crate) use list::summary;
 
 use crate::Error;
 use crate::query::Query;
@@ -29,6 +32,12 @@ pub(crate) fn routes() -> Router<Front> {
         .route("/containers/{id}/logs", get(attach::logs))
         .route("/containers/{id}/attach", post(attach::attach))
         .route("/containers/{id}/attach/ws", any(refuse::websocket))
+        .route(
+            "/containers/{id}/archive",
+            get(archive::read).head(archive::look).put(archive::write),
+        )
+        .route("/containers/{id}/export", get(archive::export))
+        .route("/containers/{id}/changes", get(archive::changes))
         .route("/containers/{id}/top", get(act::top))
         .route("/containers/{id}/stats", get(stats::stats))
         .route("/containers/{id}/wait", post(act::wait))

@@ -6,6 +6,8 @@ mod give;
 mod list;
 mod remove;
 
+pub(crate) use list::{summary, users};
+
 use crate::Error;
 use crate::query::Query;
 use crate::routes::Front;
@@ -45,7 +47,8 @@ async fn one(
         ("GET", "get") => give::save(&front, &[name.to_owned()]).await,
         ("POST", "tag") => bring::tag(&front, name, &query).await,
         ("POST", "push") => {
-            find(&front, name).await?;
+            let tag = query.text("tag").map(|tag| format!("{name}:{tag}"));
+            find(&front, tag.as_deref().unwrap_or(name)).await?;
             Err(Error::Unimplemented(
                 "boards don't push images: docker save them and push them from elsewhere".to_owned(),
             ))

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use exec::Source;
 use futures::StreamExt as _;
 use model::{
-    LocalContainer, LocalEvent, LocalExec, LocalExecState, LocalImage, LocalLayers, LocalProcesses,
-    LocalSample, Timestamp,
+    LocalChange, LocalContainer, LocalEvent, LocalExec, LocalExecState, LocalImage, LocalLayers, LocalPath,
+    LocalProcesses, LocalSample, Timestamp,
 };
 use runtime::Refused;
 use tokio_stream::wrappers::ReceiverStream;
@@ -105,6 +105,40 @@ impl api::Local for Backend {
             .ended(container, until)
             .await
             .map_err(refused)
+    }
+
+    async fn look(&self, container: &LocalContainer, path: &str) -> Result<LocalPath, Error> {
+        self.runtime.local().look(container, path).await.map_err(refused)
+    }
+
+    async fn read(
+        &self,
+        container: &LocalContainer,
+        path: &str,
+    ) -> Result<(LocalPath, Stream<Bytes>), Error> {
+        self.runtime.local().read(container, path).await.map_err(refused)
+    }
+
+    async fn write(
+        &self,
+        container: &LocalContainer,
+        path: &str,
+        keep_kinds: bool,
+        archive: Stream<Bytes>,
+    ) -> Result<(), Error> {
+        let local = self.runtime.local();
+        local
+            .write(container, path, keep_kinds, archive)
+            .await
+            .map_err(refused)
+    }
+
+    async fn export(&self, container: &LocalContainer) -> Result<Stream<Bytes>, Error> {
+        self.runtime.local().export(container).await.map_err(refused)
+    }
+
+    async fn changes(&self, container: &LocalContainer) -> Result<Vec<LocalChange>, Error> {
+        self.runtime.local().changes(container).await.map_err(refused)
     }
 
     async fn create_exec(&self, container: &LocalContainer, exec: LocalExec) -> Result<String, Error> {

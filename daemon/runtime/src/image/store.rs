@@ -9,7 +9,8 @@ use containerd_client::services::v1::snapshots::{
 };
 use containerd_client::services::v1::{
     ApplyRequest, CreateImageRequest, CreateRequest as CreateLease, DeleteImageRequest,
-    DeleteRequest as DeleteLease, GetImageRequest, Image as Record, ListImagesRequest, UpdateImageRequest,
+    DeleteRequest as DeleteLease, GetImageRequest, Image as Record, Info, ListImagesRequest,
+    UpdateImageRequest, UpdateRequest,
 };
 use containerd_client::types::Descriptor;
 use exec::Error;
@@ -255,6 +256,22 @@ pub(crate) async fn make(
 async fn put(client: &Client, bytes: Vec<u8>, labels: HashMap<String, String>) -> Result<(), Error> {
     let (digest, size) = (digest_of(&bytes), bytes.len() as u64);
     if content::has(client, &digest).await? {
+        // Taken in as a file of an archive, perhaps: then nothing holds what belongs to it yet.
+        let update = UpdateRequest {
+            update_mask: Some(prost_types::FieldMask {
+                paths: labels.keys().map(|label| format!("labels.{label}")).collect(),
+            }),
+            info: Some(Info {
+                digest,
+                labels,
+                ..Info::default()
+            }),
+        };
+        client
+            .content()
+            .update(update)
+            .await
+            .map_err(refusal("content"))?;
         return Ok(());
     }
     let data = futures::stream::iter([Ok(Bytes::from(bytes))]);

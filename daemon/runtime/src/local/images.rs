@@ -294,8 +294,9 @@ impl Local {
 
 /// Notes what a record calls an image.
 fn name(image: &mut LocalImage, record: &Record) {
-    let Ok(reference) = Reference::parse(&record.name) else {
-        // Only held, not named.
+    // Only held, not named.
+    let held = record.name.starts_with("sha256:");
+    let Some(reference) = Reference::parse(&record.name).ok().filter(|_| !held) else {
         return;
     };
     let tagged = kept::time(record.updated_at);

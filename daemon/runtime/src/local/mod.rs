@@ -2,12 +2,14 @@
 //!
 //! Containers here are tasks': they are looked at, entered and ended here, but made and removed by the managers alone.
 
+mod archive;
 mod execs;
 mod happenings;
 mod images;
 mod list;
 mod logs;
 mod refused;
+mod root;
 mod run;
 mod signals;
 mod stats;
