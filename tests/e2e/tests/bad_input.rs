@@ -103,7 +103,7 @@ fn mistakes_are_named_and_nothing_is_lost() -> Result<()> {
             "invalid filter 'x'",
         ),
         ("GET", "/v1.41/nothing", None, 404, "page not found"),
-        ("GET", "/v1.41/containers/json", None, 501, "docker service"),
+        ("POST", "/v1.41/build", None, 501, "push them to a registry"),
         (
             "GET",
             "/v1.41/tasks/nosuch/logs?stdout=1",
