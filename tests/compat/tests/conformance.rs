@@ -16,8 +16,11 @@ const SESSIONS: [&str; 2] = [
     include_str!("../recorded/main.jsonl"),
     include_str!("../recorded/more.jsonl"),
 ];
-/// What is not built yet would spoil all that comes after it: then the command is typed again without this.
-const WITHOUT: [&str; 2] = ["--autolock", "--max-snapshots"];
+/// What is refused on purpose would spoil all that comes after it: then the command is typed again otherwise.
+const OTHERWISE: [(&str, &str); 2] = [
+    ("--max-snapshots\n1", "--max-snapshots\n0"),
+    ("src=v,", "src=vv,"),
+];
 const LIST: &str = include_str!("../differences.md");
 
 /// One board that waits for `docker swarm init`, as the recorded engine did.
@@ -61,13 +64,16 @@ fn every_difference_from_dockers_engine_is_listed() -> Result<()> {
 }
 
 fn retry(replay: &mut Replay<'_>, command: &session::Command) -> Result<()> {
-    for part in WITHOUT {
-        if let Some(at) = command.args.iter().position(|arg| arg == part) {
-            let mut other = command.clone();
-            let words = if part == "--max-snapshots" { 2 } else { 1 };
-            other.args.drain(at..at + words);
-            replay.type_in(&other)?;
-        }
+    let typed = command.args.join("\n");
+    let other = OTHERWISE
+        .iter()
+        .fold(typed.clone(), |line, (part, other)| line.replace(part, other));
+    if other != typed {
+        let args = other.split('\n').map(str::to_owned).collect();
+        replay.type_in(&session::Command {
+            args,
+            ..command.clone()
+        })?;
     }
     Ok(())
 }
