@@ -17,6 +17,16 @@ pub use ways::{MAIN, Route, Ways, Whose};
 /// The text that removes the board's table, whether or not there is one.
 pub const NONE: &str = "table inet bramble\ndelete table inet bramble\n";
 
+/// The mark of segments that prompt somebody to speak; see `kernel::sessions`.
+pub const PROMPT: u32 = 0x6272_6d62;
+
+/// The chain that keeps such segments from being taken for a connection's own.
+fn prompting() -> String {
+    format!(
+        "\tchain prompting {{\n\t\ttype filter hook output priority raw; policy accept;\n\t\tmeta mark {PROMPT:#x} notrack\n\t}}\n"
+    )
+}
+
 /// A set or map with its elements; an empty list of elements is an error to nft.
 fn collection<E: Display>(
     text: &mut String,

@@ -10,7 +10,7 @@ mod place;
 use std::{
     collections::BTreeMap,
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::Path,
     time::Duration,
 };
@@ -18,7 +18,7 @@ use std::{
 use exec::Attached;
 use place::{
     ask,
-    boards::{APP, Boards, CALLER, MESH, at, gate, lan},
+    boards::{APP, Boards, CALLER, MESH, WEB, at, gate, lan},
     call, call_udp, inside, serve,
 };
 
@@ -138,8 +138,25 @@ fn who_takes_no_more_may_finish_and_who_is_gone_is_cut() {
         assert!(alive(&mut line), "it may finish");
         let mut other = dial(None, lan(0)).await;
         assert!(alive(&mut other));
+        // Who waits for an answer, too: a caller on the LAN, the board itself, a task by the virtual address.
+        let board = boards.boards[0].namespace();
+        boards.tasks[1].takes = true;
+        boards.tasks[2].takes = false;
+        boards.weave().await;
+        let waiting = [
+            dial(None, lan(0)).await,
+            dial(None, lan(1)).await,
+            dial(Some(&board), lan(0)).await,
+            dial(Some(&board), Ipv4Addr::LOCALHOST).await,
+            dial_port(Some(&tasks[2].namespace), WEB, 80).await,
+        ];
         boards.tasks.remove(1);
         boards.weave().await;
+        boards.boards[1].network().detach(&"b".into()).await.unwrap();
+        for (n, mut one) in waiting.into_iter().enumerate() {
+            let heard = one.read(&mut [0; 1]).unwrap_err();
+            assert_eq!(heard.kind(), std::io::ErrorKind::ConnectionReset, "{n}");
+        }
         assert!(!alive(&mut line), "cut");
         assert!(alive(&mut other), "another's");
     });
@@ -184,6 +201,49 @@ fn dial_from(port: u16, board: Ipv4Addr) -> TcpStream {
     stream
 }
 
+#[test]
+fn datagrams_go_to_who_is_there() {
+    place::run(async |place| {
+        let mut boards = Boards::new(&place.dir).await;
+        let tasks = serving(&mut boards).await;
+        boards.tasks[2].takes = false;
+        boards.tasks[0].takes = false;
+        boards.weave().await;
+        let lan_socket = datagrams(None, lan(0), 8080).await;
+        let task_socket = datagrams(Some(&tasks[2].namespace), WEB, 80).await;
+        for socket in [&lan_socket, &task_socket] {
+            assert!(heard(socket).starts_with("b saw"));
+        }
+        boards.tasks[0].takes = true;
+        boards.weave().await;
+        for socket in [&lan_socket, &task_socket] {
+            assert!(heard(socket).starts_with("b saw"), "it is still there");
+        }
+        boards.tasks.remove(1);
+        boards.weave().await;
+        for socket in [&lan_socket, &task_socket] {
+            assert!(heard(socket).starts_with("a saw"));
+        }
+    });
+}
+
+async fn datagrams(from: Option<&Path>, address: Ipv4Addr, port: u16) -> UdpSocket {
+    inside(from, move || {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        socket.connect((address, port)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        socket
+    })
+    .await
+}
+
+fn heard(socket: &UdpSocket) -> String {
+    socket.send(b"?").unwrap();
+    let mut buffer = [0; 64];
+    let length = socket.recv(&mut buffer).unwrap();
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
 /// Says back whatever it hears, at port 80.
 async fn echo(namespace: Option<&Path>) {
     inside(namespace, || {
@@ -201,9 +261,13 @@ async fn echo(namespace: Option<&Path>) {
 }
 
 async fn dial(from: Option<&Path>, board: Ipv4Addr) -> TcpStream {
+    dial_port(from, board, 8080).await
+}
+
+async fn dial_port(from: Option<&Path>, address: Ipv4Addr, port: u16) -> TcpStream {
     inside(from, move || {
         let patience = Duration::from_secs(2);
-        let stream = TcpStream::connect_timeout(&SocketAddr::from((board, 8080)), patience).unwrap();
+        let stream = TcpStream::connect_timeout(&SocketAddr::from((address, port)), patience).unwrap();
         stream.set_read_timeout(Some(patience)).unwrap();
         stream
     })

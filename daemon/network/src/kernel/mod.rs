@@ -9,6 +9,7 @@ pub mod namespace;
 pub mod neighbours;
 pub mod overlay;
 pub mod routes;
+pub mod sessions;
 
 pub use link::Link;
 pub use links::Links;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write, net::Ipv4Addr};
 
 use exec::{MeshPort, Overlay};
 
-use super::{NONE, collection, in_turn};
+use super::{NONE, collection, in_turn, prompting};
 use crate::{
     overlay::{PORT, bridge_name},
     wanted::Wanted,
@@ -26,6 +26,7 @@ pub fn ruleset(wanted: &Wanted) -> String {
     collection(&mut text, "map", "host_ports", &target, elements);
     mesh(&mut text, wanted);
     sets(&mut text, wanted);
+    text.push_str(&prompting());
     chains(&mut text, wanted);
     text.push_str("}\n");
     text
@@ -82,6 +83,12 @@ fn sets(text: &mut String, wanted: &Wanted) {
         .flat_map(|overlay| endpoints(wanted, overlay))
         .collect();
     collection(text, "set", "endpoints", "ifname . ipv4_addr", there);
+    let boards = overlays.iter().flat_map(|overlay| {
+        let peers = overlay.peers.iter().map(|peer| peer.address);
+        peers.chain([overlay.board])
+    });
+    let there: BTreeSet<Ipv4Addr> = wanted.addresses().into_iter().chain(boards).collect();
+    collection(text, "set", "there", "ipv4_addr", there);
     let closed = wanted.staying().filter(|member| member.closed);
     collection(
         text,
@@ -125,9 +132,19 @@ fn tunnels(overlays: &[Overlay]) -> String {
     }
 }
 
+/// The board's own calls to who is gone. The link of a call that was translated is still said to be the one before.
+fn sending(overlays: &[Overlay]) -> String {
+    let lines = overlays.iter().map(|overlay| {
+        let (subnet, prefix) = (overlay.subnet, overlay.prefix);
+        format!("\t\tip daddr {subnet}/{prefix} ip daddr != @there jump gone\n")
+    });
+    lines.collect()
+}
+
 fn chains(text: &mut String, wanted: &Wanted) {
     let (bridge, subnet) = (&wanted.bridge, wanted.subnet);
     let tunnels = tunnels(&wanted.fabric().networks);
+    let sending = sending(&wanted.fabric().networks);
     let _ = write!(
         text,
         r#"	# route_localnet is on for bridges: the board's loopback addresses are nothing for tasks all the same.
@@ -179,9 +196,9 @@ fn chains(text: &mut String, wanted: &Wanted) {
 		fib daddr type local meta l4proto . th dport @deaf jump gone
 {tunnels}	}}
 	# A task that calls a neighbour by the board's address must not be told of a shorter way: it would go past the translation.
-	chain redirects {{
+	chain sending {{
 		type filter hook output priority filter; policy accept;
-		oifname "{bridge}" icmp type redirect drop
+{sending}		oifname "{bridge}" icmp type redirect drop
 	}}
 	chain leaving {{
 		type nat hook postrouting priority srcnat; policy accept;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write, net::Ipv4Addr};
 
 use exec::Overlay;
 
-use super::{Ways, collection, in_turn};
+use super::{Ways, collection, in_turn, prompting};
 use crate::{
     Subnet,
     wanted::{Mac, Member, Wanted},
@@ -38,6 +38,7 @@ pub fn inside(wanted: &Wanted, member: &Member) -> Option<Inside> {
     collection(&mut text, "map", "doors", "ether_addr : mark", marks);
     collection(&mut text, "set", "there", "ipv4_addr", there(member, &overlays));
     zones(&mut text, &ways);
+    text.push_str(&prompting());
     chains(&mut text, wanted.subnet, member, &overlays);
     if ways.borrows() {
         // Calls from such a port, which are no answers, leave as others do.

@@ -4,7 +4,7 @@
 //! decide, note, make and unmake namespaces, apply the rules, note again if someone left, answer.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     path::PathBuf,
     sync::Arc,
 };
@@ -235,13 +235,16 @@ impl Board {
             }
             self.undo_failed(coming).await;
         }
-        let mut seated = false;
+        let mut left = BTreeSet::new();
         for one in going.iter().filter(|one| one.errors.is_empty()) {
-            let left = self.wanted.forget(&one.id);
-            seated |= left.is_some_and(|member| !member.seats.is_empty());
+            let member = self.wanted.forget(&one.id);
+            let seats = member.iter().flat_map(|member| &member.seats);
+            left.extend(seats.map(|seat| seat.address));
             self.furnished.remove(&one.id);
         }
-        if seated && let Err(error) = self.tidy().await {
+        if !left.is_empty()
+            && let Err(error) = self.tidy(&left).await
+        {
             tracing::warn!(%error, "cannot remove what the cluster's networks had for a task");
         }
         self.note().await;

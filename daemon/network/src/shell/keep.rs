@@ -67,6 +67,13 @@ impl Board {
         folder.unwrap_or(Path::new("/")).join("fabric.json")
     }
 
+    /// Removes what a killed daemon had not finished writing. None there is as good.
+    pub(super) async fn sweep(&self) {
+        for unfinished in [self.unfinished_note(), self.fabric_file().with_extension("new")] {
+            let _ = tokio::fs::remove_file(unfinished).await;
+        }
+    }
+
     /// Where a note is written before it takes its place: no reader finds half of one.
     fn unfinished_note(&self) -> PathBuf {
         self.config.state_file.with_extension("new")

@@ -43,6 +43,7 @@ pub async fn open(config: Config) -> Result<Board, Error> {
         fixtures: BTreeMap::new(),
         furnished: BTreeMap::new(),
     };
+    board.sweep().await;
     // Before the switch is touched, so that nobody takes our "on" for the owner's.
     board.note().await;
     bridge::set_forwarding(true).await?;

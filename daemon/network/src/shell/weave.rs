@@ -17,6 +17,7 @@ use crate::{
         member::{self, Ties},
         neighbours,
         overlay::{self, Plan},
+        sessions,
     },
     overlay::{
         Entries, Fixture, OVERHEAD, USUAL_MTU, bridge_name, difference, entries, network_of, seat_name,
@@ -28,6 +29,7 @@ use crate::{
 impl Board {
     /// Makes the board's part of the cluster's networks so, and goes on after errors.
     pub(super) async fn weave(&mut self, fabric: &Fabric) -> Result<(), Error> {
+        let before = self.wanted.addresses();
         self.wanted.weave(fabric);
         self.note().await;
         self.note_fabric().await;
@@ -38,6 +40,8 @@ impl Board {
         errors.extend(self.place().await.err());
         errors.extend(self.furnish_all().await);
         errors.extend(self.filter().await.err());
+        let gone: BTreeSet<Ipv4Addr> = before.difference(&self.wanted.addresses()).copied().collect();
+        self.cut(&gone).await;
         errors.extend(self.unravel(&links).await.err());
         Error::all(errors)
     }
@@ -50,6 +54,23 @@ impl Board {
             bridge: self.bridge,
             subnet: self.wanted.subnet,
             fixtures: &self.fixtures,
+        }
+    }
+
+    /// Connections to who is gone. They end by themselves in time, so there is nobody to tell of an error but the log.
+    async fn cut(&self, gone: &BTreeSet<Ipv4Addr>) {
+        if gone.is_empty() {
+            return;
+        }
+        let seated = self.wanted.members().iter();
+        let seated = seated.filter(|(_, member)| !member.leaving && !member.seats.is_empty());
+        let inside = join_all(seated.map(|(id, _)| async {
+            let netns = self.netns(id);
+            sessions::cut_inside(&netns, gone).await
+        }));
+        let (board, inside) = futures::join!(sessions::cut(gone), inside);
+        for error in std::iter::once(board).chain(inside).filter_map(Result::err) {
+            tracing::warn!(%error, "cannot cut connections to tasks that are gone");
         }
     }
 
@@ -184,8 +205,11 @@ impl Board {
         self.links.remove_all(&names.cloned().collect()).await
     }
 
-    /// Removes what is of no more use since somebody left: entries of tables, networks that managers no longer tell of.
-    pub(super) async fn tidy(&mut self) -> Result<(), Error> {
+    /// Removes what is of no more use since somebody left these addresses: connections, entries of tables, networks that
+    /// managers no longer tell of.
+    pub(super) async fn tidy(&mut self, left: &BTreeSet<Ipv4Addr>) -> Result<(), Error> {
+        let gone = left.difference(&self.wanted.addresses()).copied().collect();
+        self.cut(&gone).await;
         self.prune().await?;
         self.place().await
     }

@@ -38,6 +38,14 @@ impl Wanted {
         &self.fabric
     }
 
+    /// The addresses of all tasks in the fabric, and of those that are seated here.
+    pub fn addresses(&self) -> BTreeSet<Ipv4Addr> {
+        let endpoints = self.fabric.networks.iter().flat_map(|one| &one.endpoints);
+        let seats = self.staying().flat_map(|member| &member.seats);
+        let seated = seats.map(|seat| seat.address);
+        endpoints.map(|one| one.address).chain(seated).collect()
+    }
+
     /// The network of a number.
     pub fn overlay(&self, vni: u32) -> Option<&Overlay> {
         self.fabric.networks.iter().find(|overlay| overlay.vni == vni)
