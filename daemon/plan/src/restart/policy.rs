@@ -59,7 +59,11 @@ pub(crate) fn is_failure(task: &Task) -> bool {
 
 /// Failures in a row once `task` has come to this end; `ran_from` is when it began to run, if it did.
 pub(crate) fn failures(task: &Task, ran_from: Option<Timestamp>, same_version: bool) -> u32 {
-    let before = if same_version { task.origin.failures } else { 0 };
+    if !same_version {
+        // What an old version did is not held against the new one, nor against the update that mends it.
+        return 0;
+    }
+    let before = task.origin.failures;
     let long = LONG_RUN.max(delay(task.spec.restart_policy.as_ref(), before));
     match (is_failure(task), ran_from) {
         (false, _) => 0,
@@ -145,7 +149,7 @@ mod tests {
             "not longer than the 160 s that it was waited with"
         );
         assert_eq!(failures(&task, at(830), true), 1);
-        assert_eq!(failures(&task, at(990), false), 1);
+        assert_eq!(failures(&task, at(990), false), 0);
         task.status.state = TaskState::Complete;
         assert_eq!(failures(&task, at(990), true), 0);
     }
