@@ -23,6 +23,8 @@ const PAUSES: [Duration; 5] = [
 
 /// A task whose networks are not there after so long says so.
 const NETWORK_SOON: Duration = Duration::from_secs(2);
+/// How often it is told how far a task's preparation is.
+const TELL: Duration = Duration::from_secs(3);
 
 /// What is left of a task is tried to be removed at these times, the last one over and over.
 const REMOVAL_PAUSE: Duration = Duration::from_secs(5);
@@ -76,6 +78,7 @@ pub(crate) async fn drive(
         let outcome = tokio::select! {
             outcome = exec::step(&task, &*controller, &*inner.now) => outcome,
             () = ending(&mut wishes), if step != Step::Shutdown => continue,
+            () = tell(&inner, &task, &*controller), if step == Step::Prepare => continue,
         };
         match outcome {
             Ok(None) => {}
@@ -157,6 +160,24 @@ async fn ending(wishes: &mut watch::Receiver<Option<Task>>) {
 fn log(task: &Task, status: &model::TaskStatus) {
     if status.state != task.status.state {
         tracing::info!(from = %task.status.state, to = %status.state, err = status.err.as_deref(), "task moved");
+    }
+}
+
+/// Tells how far the preparation of a task is, for ever.
+async fn tell(inner: &Inner, task: &Task, controller: &dyn Controller) {
+    let mut told = None;
+    loop {
+        tokio::time::sleep(TELL).await;
+        let progress = controller.progress();
+        if progress.is_none() || progress == told {
+            continue;
+        }
+        let mut shown = task.clone();
+        // Where `docker service ps` and the docker command's own progress look.
+        shown.status.err.clone_from(&progress);
+        shown.status.timestamp = (inner.now)();
+        inner.report(&shown).await;
+        told = progress;
     }
 }
 

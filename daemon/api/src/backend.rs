@@ -16,6 +16,9 @@ pub enum Error {
     /// 400
     #[error("{0}")]
     Invalid(String),
+    /// 401
+    #[error("{0}")]
+    Unauthorized(String),
     /// 403
     #[error("{0}")]
     Forbidden(String),
@@ -38,6 +41,9 @@ pub enum Error {
     #[error("{0}")]
     Unavailable(String),
 }
+
+/// What to show to a registry: `X-Registry-Auth` as the docker command sends it.
+pub type RegistryAuth = model::Hidden<String>;
 
 /// Who can answer what concerns the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -267,8 +273,13 @@ pub trait Backend: crate::Local {
     fn lets_in(&self, certificate: &str) -> bool;
     /// Unlocks this manager.
     async fn unlock(&self, key: Hidden<String>) -> Result<(), Error>;
-    /// An image as a registry has it.
-    async fn resolve_image(&self, name: &str) -> Result<Distribution, Error>;
+    /// An image as a registry has it; `auth` is shown to the registry.
+    async fn resolve_image(&self, name: &str, auth: Option<RegistryAuth>) -> Result<Distribution, Error>;
+    /// Whether a registry takes these credentials.
+    async fn log_in(&self, server: &str, auth: RegistryAuth) -> Result<(), Error>;
+
+    /// This board's volumes.
+    fn volumes(&self) -> &dyn crate::volumes::Volumes;
 
     /// Who can answer what concerns the cluster.
     fn place(&self) -> Place;
@@ -296,13 +307,15 @@ pub trait Backend: crate::Local {
     /// All services.
     async fn services(&self) -> Result<Vec<Service>, Error>;
     /// Makes a service.
-    async fn create_service(&self, spec: ServiceSpec) -> Result<ServiceId, Error>;
+    async fn create_service(&self, spec: ServiceSpec, auth: Option<RegistryAuth>)
+    -> Result<ServiceId, Error>;
     /// Changes a service; `spec` absent: back to the previous one.
     async fn update_service(
         &self,
         id: &ServiceId,
         version: Version,
         spec: Option<ServiceSpec>,
+        auth: Option<RegistryAuth>,
     ) -> Result<(), Error>;
     /// Removes a service.
     async fn remove_service(&self, id: &ServiceId) -> Result<(), Error>;

@@ -35,6 +35,7 @@ mod tasks;
 mod tls;
 mod usage;
 mod version;
+pub mod volumes;
 
 pub use backend::{Backend, Error, Place};
 pub use local::Local;

@@ -5,7 +5,7 @@ use crate::query::Query;
 use crate::roles::Visitor;
 use crate::{
     Error, body, containers, contexts, deposits, events, images, logs, networks, nodes, refusals, services,
-    swarm, system, tasks, usage, version,
+    swarm, system, tasks, usage, version, volumes,
 };
 use axum::Router;
 use axum::body::Body;
@@ -45,7 +45,7 @@ pub fn router(backend: Arc<dyn Backend>) -> Router {
     let mut routes = routes
         .method_not_allowed_fallback(refusals::no_such_page)
         .with_state(front.clone());
-    for path in ["volumes", "plugins", "session", "grpc"] {
+    for path in ["plugins", "session", "grpc"] {
         routes = routes
             .route(&format!("/{path}"), any(refusals::not_built))
             .route(&format!("/{path}/{{*rest}}"), any(refusals::not_built));
@@ -72,6 +72,7 @@ fn board() -> Router<Front> {
         .route("/distribution/{*name}", get(system::distribution))
         .merge(containers::routes())
         .merge(images::routes())
+        .merge(volumes::routes())
 }
 
 /// What only the leader answers.
@@ -101,6 +102,8 @@ fn cluster() -> Router<Front> {
 
 /// Takes the version off the path.
 async fn strip(mut request: Request, next: Next) -> Response {
+    let spoken = version::Spoken::of(request.uri().path());
+    request.extensions_mut().insert(spoken);
     match version::strip(request.uri().path()) {
         Ok(path) if path.len() != request.uri().path().len() => {
             let query = request

@@ -3,7 +3,7 @@
 use crate::filters::Filters;
 use crate::find::find;
 use crate::routes::{Front, query};
-use crate::{Error, body};
+use crate::{Error, body, system};
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri};
@@ -86,7 +86,10 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<Value>), Error> {
     let (parts, body) = request.into_parts();
     let spec: ServiceSpec = body::json(&body::read(&parts.headers, body).await?)?;
-    let id = front.backend.create_service(spec).await?;
+    let id = front
+        .backend
+        .create_service(spec, system::registry_auth(&parts.headers))
+        .await?;
     Ok((StatusCode::CREATED, Json(json!({ "ID": id }))))
 }
 
@@ -151,6 +154,12 @@ pub(crate) async fn update(
         Some("previous") => true,
         Some(other) => return Err(Error::Invalid(format!("unrecognized rollback option {other}"))),
     };
+    if let Some(other) = query.text("registryAuthFrom")
+        && !matches!(other, "spec" | "previous-spec")
+    {
+        return Err(Error::Invalid(format!("unsupported registryAuthFrom {other}")));
+    }
+    let auth = system::registry_auth(&parts.headers);
     let body = body::read(&parts.headers, body).await?;
     let spec = if back {
         None
@@ -158,7 +167,10 @@ pub(crate) async fn update(
         Some(body::json::<ServiceSpec>(&body)?)
     };
     let service = find(front.backend.services().await?, &id)?;
-    front.backend.update_service(&service.id, version, spec).await?;
+    front
+        .backend
+        .update_service(&service.id, version, spec, auth)
+        .await?;
     Ok(Json(json!({ "Warnings": null })))
 }
 

@@ -1,13 +1,14 @@
 //! `/_ping`, `/version`, `/info` and what else a board answers for itself.
 
-use crate::Error;
-use crate::backend::Facts;
+use crate::backend::{Facts, RegistryAuth};
 use crate::routes::{Front, is_head};
 use crate::version::{API_VERSION, MIN_API_VERSION, text};
+use crate::{Error, body};
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::{HeaderValue, Method, header};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
+use base64::prelude::{BASE64_URL_SAFE, Engine as _};
 use model::LocalState;
 use serde_json::{Value, json};
 
@@ -213,20 +214,35 @@ fn swarm(facts: &Facts) -> Value {
     swarm
 }
 
-/// `POST /auth`
-pub(crate) async fn auth() -> Error {
-    Error::Unimplemented("docker login is not built yet: the boards pull without credentials".to_owned())
+/// What a request carries for the registry.
+pub(crate) fn registry_auth(headers: &HeaderMap) -> Option<RegistryAuth> {
+    let value = headers.get("x-registry-auth")?.to_str().ok()?;
+    Some(value.to_owned())
+        .filter(|text| !text.is_empty())
+        .map(RegistryAuth::new)
+}
+
+/// `POST /auth`: `docker login`.
+pub(crate) async fn auth(State(front): State<Front>, request: Request) -> Result<Json<Value>, Error> {
+    let (parts, body) = request.into_parts();
+    let body = body::read(&parts.headers, body).await?;
+    let sent: Value = body::json(&body)?;
+    let server = sent["serveraddress"].as_str().unwrap_or_default();
+    let encoded = RegistryAuth::new(BASE64_URL_SAFE.encode(&body));
+    front.backend.log_in(server, encoded).await?;
+    Ok(Json(json!({ "Status": "Login Succeeded", "IdentityToken": "" })))
 }
 
 /// `GET /distribution/NAME/json`
 pub(crate) async fn distribution(
     State(front): State<Front>,
     Path(rest): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Json<Value>, Error> {
     let name = rest
         .strip_suffix("/json")
         .ok_or_else(|| Error::NotFound("page not found".to_owned()))?;
-    let found = front.backend.resolve_image(name).await?;
+    let found = front.backend.resolve_image(name, registry_auth(&headers)).await?;
     let platforms: Vec<Value> = found
         .platforms
         .iter()

@@ -68,7 +68,51 @@ fn one_task() -> Task {
 }
 
 #[async_trait]
+impl crate::volumes::Volumes for World {
+    async fn list(&self) -> Result<Vec<Volume>, Error> {
+        let named = |name: &str, labels: &[&str]| Volume {
+            name: name.to_owned(),
+            driver: "local".to_owned(),
+            labels: Some(
+                labels
+                    .iter()
+                    .map(|label| ((*label).to_owned(), String::new()))
+                    .collect(),
+            ),
+            ..Volume::default()
+        };
+        Ok(vec![named("data", &["use"]), named("0a", &[model::ANONYMOUS])])
+    }
+    async fn used(&self) -> Result<std::collections::BTreeSet<String>, Error> {
+        Ok(["data".to_owned()].into())
+    }
+    async fn usage(&self) -> Result<Vec<Volume>, Error> {
+        crate::volumes::Volumes::list(self).await
+    }
+    async fn create(&self, new: crate::volumes::NewVolume) -> Result<Volume, Error> {
+        Ok(Volume {
+            name: new.name,
+            ..Volume::default()
+        })
+    }
+    async fn remove(&self, _: &str, _: bool) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn prune(&self, wanted: crate::volumes::Wanted) -> Result<(Vec<String>, i64), Error> {
+        let all = self.list().await?;
+        let names = all
+            .iter()
+            .filter(|volume| wanted(volume))
+            .map(|volume| volume.name.clone());
+        Ok((names.collect(), 0))
+    }
+}
+
+#[async_trait]
 impl Backend for World {
+    fn volumes(&self) -> &dyn crate::volumes::Volumes {
+        self
+    }
     async fn facts(&self) -> Facts {
         Facts {
             state: "active".into(),
@@ -108,7 +152,10 @@ impl Backend for World {
     async fn unlock_key(&self) -> Result<String, Error> {
         Ok(String::new())
     }
-    async fn resolve_image(&self, name: &str) -> Result<Distribution, Error> {
+    async fn log_in(&self, _: &str, _: RegistryAuth) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn resolve_image(&self, name: &str, _: Option<RegistryAuth>) -> Result<Distribution, Error> {
         Ok(Distribution {
             digest: format!("sha256:{name}"),
             ..Distribution::default()
@@ -147,7 +194,7 @@ impl Backend for World {
     async fn services(&self) -> Result<Vec<Service>, Error> {
         Ok(vec![service()])
     }
-    async fn create_service(&self, spec: ServiceSpec) -> Result<ServiceId, Error> {
+    async fn create_service(&self, spec: ServiceSpec, _: Option<RegistryAuth>) -> Result<ServiceId, Error> {
         if spec.name == "web" {
             Err(Error::Conflict("taken".into()))
         } else {
@@ -159,6 +206,7 @@ impl Backend for World {
         _: &ServiceId,
         version: Version,
         _: Option<ServiceSpec>,
+        _: Option<RegistryAuth>,
     ) -> Result<(), Error> {
         if version.index == 7 {
             Ok(())
@@ -557,4 +605,75 @@ async fn a_role_is_enforced_and_carried_to_the_leader() {
         *world.forwarded.lock().unwrap(),
         ["POST /services/create for deploy"]
     );
+}
+
+#[tokio::test]
+async fn volumes_are_filtered_and_pruned_as_docker_does() {
+    let routes = router(Arc::new(World::default()));
+    let ask = |method: &'static str, path: String| {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .body(Bytes::new())
+            .unwrap();
+        let routes = routes.clone();
+        async move {
+            let answer = answer(&routes, request).await;
+            let status = answer.status().as_u16();
+            let pieces: Vec<_> = answer.into_body().map(|piece| piece.unwrap()).collect().await;
+            (status, String::from_utf8(pieces.concat()).unwrap())
+        }
+    };
+    let filtered = |filters: &str| {
+        let encoded: String = form_urlencoded::byte_serialize(filters.as_bytes()).collect();
+        format!("filters={encoded}")
+    };
+    let names = |body: &str| {
+        let value: serde_json::Value = serde_json::from_str(body).unwrap();
+        let all = value["Volumes"].as_array().unwrap().clone();
+        all.iter()
+            .map(|volume| volume["Name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&ask("GET", "/volumes".to_owned()).await.1), ["data", "0a"]);
+    for (filters, found) in [
+        (r#"{"dangling":["true"]}"#, vec!["0a"]),
+        (r#"{"dangling":["0"]}"#, vec!["data"]),
+        (r#"{"name":["at"]}"#, vec!["data"]),
+        (r#"{"label":["use"],"driver":["local"]}"#, vec!["data"]),
+        (r#"{"driver":["nfs"]}"#, vec![]),
+    ] {
+        assert_eq!(
+            names(&ask("GET", format!("/volumes?{}", filtered(filters))).await.1),
+            found,
+            "{filters}"
+        );
+    }
+    for bad in [r#"{"dangling":["maybe"]}"#, r#"{"size":["1"]}"#] {
+        assert_eq!(ask("GET", format!("/volumes?{}", filtered(bad))).await.0, 400);
+    }
+    let (status, body) = ask("GET", "/volumes/none".to_owned()).await;
+    assert_eq!(
+        (status, body.as_str()),
+        (404, r#"{"message":"get none: no such volume"}"#)
+    );
+    // Only what nobody named goes by itself, since API 1.42.
+    for (path, pruned) in [
+        ("/v1.42/volumes/prune".to_owned(), r#"["0a"]"#),
+        ("/v1.41/volumes/prune".to_owned(), r#"["data","0a"]"#),
+        (
+            format!("/v1.51/volumes/prune?{}", filtered(r#"{"all":["1"]}"#)),
+            r#"["data","0a"]"#,
+        ),
+        (
+            format!("/volumes/prune?{}", filtered(r#"{"all":["1"],"label!":["use"]}"#)),
+            r#"["0a"]"#,
+        ),
+    ] {
+        let (status, body) = ask("POST", path).await;
+        assert_eq!(status, 200);
+        assert!(body.contains(pruned), "{body}");
+    }
+    assert_eq!(ask("PUT", "/volumes/data?version=1".to_owned()).await.0, 501);
+    assert_eq!(ask("DELETE", "/volumes/data".to_owned()).await.0, 204);
 }

@@ -48,6 +48,21 @@ pub(crate) fn strip(path: &str) -> Result<&str, Error> {
     Ok(&path["/v".len() + first.len()..])
 }
 
+/// The version that a request was made in, kept with the request when the prefix comes off its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Spoken(pub (u32, u32));
+
+impl Spoken {
+    /// Of a path that still has its prefix; without one it is the newest.
+    pub fn of(path: &str) -> Self {
+        let number = || {
+            let (major, minor) = path.strip_prefix("/v")?.split('/').next()?.split_once('.')?;
+            Some((major.parse().ok()?, minor.parse().ok()?))
+        };
+        Self(number().unwrap_or(API_VERSION))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

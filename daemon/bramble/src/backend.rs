@@ -6,19 +6,19 @@ use crate::node::{Command, Init, Join, Node, Trouble};
 use crate::standing::Standing;
 use api::backend::{
     ContextRequest, Distribution, Events, Facts, InitRequest, JoinRequest, LogLine, LogWish, NewContext,
-    Rotate, Stream,
+    RegistryAuth, Rotate, Stream,
 };
 use api::{Error, Place};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt as _;
-use manager::control::{access, cluster, networks, services::Wanted};
+use manager::control::{access, cluster, networks, services::Asked, services::Wanted};
 use manager::{LogRequest, Manager, Refusal};
 use model::{
     Cluster, ClusterSpec, Config, ConfigSpec, Grant, Hidden, Network, NetworkId, NetworkSpec, Node as Member,
     NodeId, NodeSpec, Secret, SecretSpec, Service, ServiceId, ServiceSpec, Task, Timestamp, Version,
 };
-use runtime::Runtime;
+use runtime::{Credentials, Runtime};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -129,6 +129,21 @@ fn advertised(text: &str, port: u16) -> Result<Option<SocketAddr>, Error> {
         .ok_or_else(invalid)
 }
 
+/// What a request carries for the registry.
+fn credentials(auth: Option<&RegistryAuth>) -> Result<Option<Credentials>, Error> {
+    let Some(auth) = auth else { return Ok(None) };
+    Credentials::read(auth.reveal()).map_err(Error::Invalid)
+}
+
+/// A service, with credentials only if they say something.
+fn asked(spec: ServiceSpec, auth: Option<RegistryAuth>) -> Result<Asked, Error> {
+    let said = credentials(auth.as_ref())?.is_some();
+    Ok(Asked {
+        spec,
+        registry_auth: auth.filter(|_| said),
+    })
+}
+
 #[async_trait]
 impl api::Backend for Backend {
     async fn facts(&self) -> Facts {
@@ -213,8 +228,9 @@ impl api::Backend for Backend {
         self.tell(|done| Command::Unlock(key, done)).await
     }
 
-    async fn resolve_image(&self, name: &str) -> Result<Distribution, Error> {
-        let found = self.runtime.resolve(name).await.map_err(|error| match error {
+    async fn resolve_image(&self, name: &str, auth: Option<RegistryAuth>) -> Result<Distribution, Error> {
+        let found = self.runtime.resolve(name, credentials(auth.as_ref())?).await;
+        let found = found.map_err(|error| match error {
             exec::Error::NotFound(text) | exec::Error::Fatal(text) => Error::NotFound(text),
             error => Error::Internal(error.to_string()),
         })?;
@@ -224,6 +240,18 @@ impl api::Backend for Backend {
             size: found.size,
             platforms: found.platforms,
         })
+    }
+
+    async fn log_in(&self, server: &str, auth: RegistryAuth) -> Result<(), Error> {
+        let outcome = self.runtime.log_in(server, credentials(Some(&auth))?).await;
+        outcome.map_err(|error| match error {
+            exec::Error::Fatal(text) => Error::Unauthorized(text),
+            error => Error::Internal(error.to_string()),
+        })
+    }
+
+    fn volumes(&self) -> &dyn api::volumes::Volumes {
+        self
     }
 
     fn place(&self) -> Place {
@@ -330,8 +358,15 @@ impl api::Backend for Backend {
         Ok(merged.view.services().map(|service| service.public()).collect())
     }
 
-    async fn create_service(&self, spec: ServiceSpec) -> Result<ServiceId, Error> {
-        self.manager()?.create_service(spec).await.map_err(refused)
+    async fn create_service(
+        &self,
+        spec: ServiceSpec,
+        auth: Option<RegistryAuth>,
+    ) -> Result<ServiceId, Error> {
+        self.manager()?
+            .create_service(asked(spec, auth)?)
+            .await
+            .map_err(refused)
     }
 
     async fn update_service(
@@ -339,13 +374,14 @@ impl api::Backend for Backend {
         id: &ServiceId,
         version: Version,
         spec: Option<ServiceSpec>,
+        auth: Option<RegistryAuth>,
     ) -> Result<(), Error> {
         let (spec, wanted) = match spec {
             Some(spec) => (spec, Wanted::Given),
             None => (ServiceSpec::default(), Wanted::Previous),
         };
         self.manager()?
-            .update_service(id, version, spec, wanted)
+            .update_service(id, version, asked(spec, auth)?, wanted)
             .await
             .map_err(refused)
     }

@@ -41,6 +41,8 @@ pub struct Config {
     pub insecure_registries: Vec<String>,
     /// Filter of the log, such as `info` or `debug,bramble_store=trace`.
     pub log: String,
+    /// Things that services can reserve, as `kind=name` or `kind=number`.
+    pub generic_resources: Vec<model::GenericResource>,
     /// `engine.labels.*` of this board.
     pub labels: BTreeMap<String, String>,
 }
@@ -83,6 +85,7 @@ struct File {
     registry_mirror: Option<String>,
     insecure_registries: Option<Vec<String>>,
     log: Option<String>,
+    generic_resources: Option<Vec<String>>,
     labels: Option<BTreeMap<String, String>>,
 }
 
@@ -155,6 +158,7 @@ impl File {
             registry_mirror: over.registry_mirror.or(self.registry_mirror),
             insecure_registries: over.insecure_registries.or(self.insecure_registries),
             log: over.log.or(self.log),
+            generic_resources: over.generic_resources.or(self.generic_resources),
             labels: Some(labels),
         }
     }
@@ -191,6 +195,7 @@ impl File {
             registry_mirror: self.registry_mirror,
             insecure_registries: self.insecure_registries.unwrap_or_default(),
             log: self.log.unwrap_or_else(|| "info".to_owned()),
+            generic_resources: resources(&self.generic_resources.unwrap_or_default())?,
             labels: self.labels.unwrap_or_default(),
         })
     }
@@ -201,6 +206,31 @@ fn kernel_hostname() -> String {
         .ok()
         .and_then(|name| name.into_string().ok())
         .unwrap_or_else(|| "board".to_owned())
+}
+
+/// `gpu=UUID1` is one of a kind, `bandwidth=3` three of them (as Docker's `node-generic-resources`).
+fn resources(texts: &[String]) -> anyhow::Result<Vec<model::GenericResource>> {
+    let mut all = Vec::new();
+    for text in texts {
+        let (kind, value) = match text.split_once('=') {
+            Some((kind, value)) if !kind.is_empty() && !value.is_empty() => (kind.to_owned(), value),
+            _ => bail!("generic-resources: \"{text}\" is neither kind=name nor kind=number"),
+        };
+        all.push(match value.parse() {
+            Ok(value) => model::GenericResource {
+                discrete_resource_spec: Some(model::DiscreteResource { kind, value }),
+                ..Default::default()
+            },
+            Err(_) => model::GenericResource {
+                named_resource_spec: Some(model::NamedResource {
+                    kind,
+                    value: value.to_owned(),
+                }),
+                ..Default::default()
+            },
+        });
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

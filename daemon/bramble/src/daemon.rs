@@ -170,6 +170,7 @@ fn containers(config: &Config) -> runtime::Config {
         hostname: config.hostname.clone(),
         registry_mirror: config.registry_mirror.clone(),
         insecure_registries: config.insecure_registries.clone(),
+        generic_resources: config.generic_resources.clone(),
         labels: config.labels.clone(),
     }
 }

@@ -20,6 +20,7 @@ mod renewal;
 mod standing;
 mod tcp;
 mod uplink;
+mod volumes;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;

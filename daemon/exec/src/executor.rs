@@ -45,6 +45,11 @@ pub trait Controller: Send + Sync + 'static {
     /// Makes all ready: image, network, volumes, container.
     async fn prepare(&self) -> Result<(), Error>;
 
+    /// How far [`Controller::prepare`] is, in words, while it takes long.
+    fn progress(&self) -> Option<String> {
+        None
+    }
+
     /// Starts the container and returns once it runs (and, with a health check, is healthy).
     async fn start(&self) -> Result<(), Error>;
 

@@ -5,7 +5,7 @@ use crate::control::deposits::{self, Deposit};
 use crate::control::{Refusal, access, cluster, networks, nodes, services};
 use model::{
     AccessRole, Cluster, ClusterSpec, Grant, NetworkId, NetworkSpec, Node, NodeId, NodeRole, NodeSpec,
-    NodeState, Reachability, ServiceId, ServiceSpec, Task, Timestamp, Version,
+    NodeState, Reachability, ServiceId, Task, Timestamp, Version,
 };
 use state::{Transaction, View};
 use store::{CommitError, Unavailable};
@@ -140,9 +140,9 @@ impl Manager {
     ///
     /// # Errors
     /// [`Refusal`]
-    pub async fn create_service(&self, spec: ServiceSpec) -> Result<ServiceId, Refusal> {
+    pub async fn create_service(&self, asked: services::Asked) -> Result<ServiceId, Refusal> {
         let now = self.now();
-        self.change(|view| services::create(view, spec.clone(), now, &mut rand::rng()))
+        self.change(|view| services::create(view, asked.clone(), now, &mut rand::rng()))
             .await
     }
 
@@ -154,13 +154,13 @@ impl Manager {
         &self,
         id: &ServiceId,
         version: Version,
-        spec: ServiceSpec,
+        asked: services::Asked,
         wanted: services::Wanted,
     ) -> Result<(), Refusal> {
         let now = self.now();
         self.change(|view| {
             Ok((
-                services::update(view, id, version, spec.clone(), wanted, now)?,
+                services::update(view, id, version, asked.clone(), wanted, now)?,
                 (),
             ))
         })

@@ -31,6 +31,7 @@ pub mod container;
 pub mod file;
 pub mod hidden;
 pub mod id;
+pub mod kernel;
 pub mod local;
 pub mod meta;
 pub mod network;
@@ -41,6 +42,8 @@ pub mod secret;
 pub mod service;
 pub mod subnet;
 pub mod task;
+pub mod template;
+pub mod volume;
 pub mod wishes;
 
 pub use access::*;
@@ -52,6 +55,7 @@ pub use file::{FileKey, UnknownKind};
 pub use hidden::Hidden;
 pub use id::*;
 pub use jiff::Timestamp;
+pub use kernel::{CAPABILITIES, ULIMITS, capability, is_namespaced, signal};
 pub use local::*;
 pub use meta::*;
 pub use network::*;
@@ -62,6 +66,7 @@ pub use secret::*;
 pub use service::*;
 pub use subnet::{BOARD_SUBNET, Subnet, SubnetError};
 pub use task::*;
+pub use volume::*;
 pub use wishes::{Device, Strategy, WishError, Wishes};
 
 /// Labels: what a user wrote beside an object, sorted by key.

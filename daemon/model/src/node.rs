@@ -93,6 +93,9 @@ pub struct NodeDescription {
     /// Devices that tasks may ask for, as paths.
     #[serde(rename = "BrambleDevices")]
     pub devices: Option<Vec<String>>,
+    /// Volumes that have a name, sorted; the first ones if there are very many.
+    #[serde(rename = "BrambleVolumes")]
+    pub volumes: Option<Vec<String>>,
 }
 
 /// Architecture and operating system, in the kernel's words (`x86_64`, `aarch64`) for nodes and in Go's

@@ -20,6 +20,8 @@ pub struct Config {
     pub registry_mirror: Option<String>,
     /// Registries that may be spoken to in plain HTTP: `host[:port]`, an address, or a network. Loopback always may.
     pub insecure_registries: Vec<String>,
+    /// Named or counted things of this board that services can reserve.
+    pub generic_resources: Vec<model::GenericResource>,
     /// Labels of this board's engine.
     pub labels: BTreeMap<String, String>,
 }

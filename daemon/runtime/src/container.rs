@@ -4,8 +4,10 @@ use crate::client::{SNAPSHOTTER, or_exists, or_gone, refusal};
 use crate::ended::{self, Ended};
 use crate::executor::Shared;
 use crate::health::{Check, Health};
+use crate::image::Credentials;
 use crate::logs::{Room, fifo};
 use crate::spec::{self, Parts};
+use crate::volumes::Image;
 use crate::{devices, files, kept, probe, refuse, users};
 use async_trait::async_trait;
 use containerd_client::services::v1::container::Runtime as RuntimeName;
@@ -19,7 +21,8 @@ use containerd_client::services::v1::{
 use containerd_client::types::Mount;
 use containerd_client::types::v1::Status as State;
 use exec::{Controller, Error, HostPort, Observation, Place, Source, Wish};
-use model::{ContainerStatus, PortConfig, PortStatus, PublishMode, Task, TaskId, Timestamp, Wishes};
+use model::template;
+use model::{ContainerStatus, FileKey, PortConfig, PortStatus, PublishMode, Task, TaskId, Timestamp, Wishes};
 use prost_types::Any;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -51,6 +54,11 @@ pub(crate) struct Container {
     shared: Arc<Shared>,
     task: Task,
     id: String,
+}
+
+/// A name for what belongs to one container alone: 64 hexadecimal digits, the same for the same place for ever.
+pub(crate) fn id_of_anonymous(container: &str, target: &str) -> String {
+    id_of(&format!("{container} {target}").as_str().into())
 }
 
 /// A container's id: 64 hexadecimal digits as Docker's, the same for the same task for ever.
@@ -138,13 +146,14 @@ impl Container {
         if self.on_boards_network() {
             return Ok(None);
         }
+        let task = self.expanded()?;
         let default = model::ContainerSpec::default();
-        let container = self.task.spec.container_spec.as_ref().unwrap_or(&default);
+        let container = task.spec.container_spec.as_ref().unwrap_or(&default);
         let wish = Wish {
             task: self.task.id.clone(),
             host_ports: self.host_ports(),
             places: self.places(),
-            hostname: spec::name_of(&self.task, container, &self.shared.board, &self.id),
+            hostname: spec::name_of(container, &self.id),
             resolvers: spec::resolvers(container)?,
         };
         let attached = self.shared.network.attach(&wish).await?;
@@ -236,7 +245,15 @@ impl Container {
     async fn finish(&self) -> Result<(), Error> {
         let files = files::remove(&self.files_folder())
             .map_err(|error| Error::Temporary(format!("taking secrets away: {error}")));
-        self.clear().await.and(files)
+        let cleared = self.clear().await;
+        let (volumes, id) = (self.shared.volumes.clone(), self.id.clone());
+        let rested =
+            tokio::task::spawn_blocking(move || volumes.rest(&id, |folder| Ended::load(folder).is_some()));
+        let rested = match rested.await {
+            Ok(rested) => rested.map_err(|error| Error::Temporary(format!("unmounting a volume: {error}"))),
+            Err(error) => Err(Error::Temporary(error.to_string())),
+        };
+        cleared.and(files).and(rested)
     }
 
     /// Frees what only a running container needs; its log and its exit code stay.
@@ -250,6 +267,23 @@ impl Container {
         deleted.and(detached)
     }
 
+    /// An input that stays open: a fifo that nobody writes to. Without one it is at its end at once.
+    fn stdin(&self) -> Result<String, Error> {
+        let container = self.task.spec.container_spec.as_ref();
+        if !container
+            .and_then(|container| container.open_stdin)
+            .unwrap_or(false)
+        {
+            return Ok(String::new());
+        }
+        let path = self.run_folder().join("stdin");
+        let mode = nix::sys::stat::Mode::from_bits_truncate(0o600);
+        match nix::unistd::mkfifo(&path, mode) {
+            Ok(()) | Err(nix::errno::Errno::EEXIST) => Ok(path.display().to_string()),
+            Err(error) => Err(Error::Temporary(format!("standard input: {error}"))),
+        }
+    }
+
     fn room(&self) -> Result<Room, Error> {
         Room::of(self.task.spec.log_driver.as_ref()).map_err(Error::Fatal)
     }
@@ -261,7 +295,7 @@ impl Container {
             .filter(|name| !name.is_empty());
         let images = || std::fs::read_to_string(self.folder().join("stop-signal")).ok();
         let name = named.or_else(images).unwrap_or_default();
-        number_of(&name).unwrap_or(SIGTERM)
+        model::signal(&name).unwrap_or(SIGTERM)
     }
 
     pub fn grace(&self) -> Duration {
@@ -344,7 +378,7 @@ impl Container {
     fn write_files(&self, parts: &Parts<'_>, check: Option<&Check>) -> std::io::Result<()> {
         let stop_signal = parts.image.config.stop_signal.as_deref();
         let default = model::ContainerSpec::default();
-        let container = self.task.spec.container_spec.as_ref().unwrap_or(&default);
+        let container = parts.task.spec.container_spec.as_ref().unwrap_or(&default);
         let (run, folder) = (self.run_folder(), self.folder());
         std::fs::create_dir_all(&run)?;
         std::fs::create_dir_all(&folder)?;
@@ -361,24 +395,48 @@ impl Container {
         std::fs::write(folder.join("stop-signal"), stop_signal.unwrap_or_default())?;
         Check::save(check, &folder)?;
         kept::save_task(&folder, &self.task)?;
-        for volume in spec::folders(parts, container) {
-            std::fs::create_dir_all(volume)?;
-        }
         Ok(())
+    }
+
+    /// What the service's registry is to be shown.
+    async fn credentials(&self) -> Result<Option<Credentials>, Error> {
+        if !self.task.origin.registry_auth {
+            return Ok(None);
+        }
+        let key = FileKey::RegistryAuth(self.task.service_id.clone());
+        let file = self
+            .shared
+            .shelf
+            .get(&key, &self.task.origin.service_name)
+            .await?;
+        let header = String::from_utf8_lossy(file.data.reveal()).into_owned();
+        Credentials::read(&header).map_err(Error::Fatal)
+    }
+
+    /// The task with all templates filled in.
+    fn expanded(&self) -> Result<Task, Error> {
+        let mut task = self.task.clone();
+        if let Some(container) = &mut task.spec.container_spec {
+            let data = template::fields(&self.task, &self.shared.board);
+            *container = template::expand(container, &data).map_err(Error::Fatal)?;
+        }
+        Ok(task)
     }
 
     async fn make(&self) -> Result<(), Error> {
         let default = model::ContainerSpec::default();
-        let container = self.task.spec.container_spec.as_ref().unwrap_or(&default);
+        let task = self.expanded()?;
+        let container = task.spec.container_spec.as_ref().unwrap_or(&default);
+        spec::make_sources(container)?;
         let image = self
             .shared
             .puller
-            .get(container.image.as_deref().unwrap_or_default())
+            .get(container.image.as_deref().unwrap_or_default(), self.credentials())
             .await?;
         files::lay_out(
             &self.shared.shelf,
             &self.files_folder(),
-            &self.task,
+            &task,
             &self.shared.board,
         )
         .await?;
@@ -397,15 +455,19 @@ impl Container {
             .clone()
             .or_else(|| image.config.config.user.clone())
             .unwrap_or_default();
-        let user = users::resolve(
-            &wanted,
-            container.groups.as_deref().unwrap_or_default(),
-            &self.rootfs().await?,
-        )?;
+        let rootfs = self.rootfs().await?;
+        let groups = container.groups.as_deref().unwrap_or_default();
+        let user = users::resolve(&wanted, groups, &rootfs)?;
+        let uses = spec::uses(&self.id, &image.config, container)?;
+        let root = Image {
+            mounts: rootfs,
+            place: self.run_folder().join("root"),
+        };
+        Box::pin(self.shared.volumes.take(&self.id, uses.clone(), root)).await?;
         let (files, volumes) = (self.run_folder(), self.shared.config.state_dir.join("volumes"));
         let wishes = Wishes::checked(&self.task.origin.service_labels);
         let parts = Parts {
-            task: &self.task,
+            task: &task,
             image: &image.config,
             user,
             network: network.as_ref(),
@@ -414,6 +476,7 @@ impl Container {
             wishes: &wishes,
             devices: &devices::wanted(&wishes)?,
             shown: &files::shown(&self.files_folder(), container),
+            uses: &uses,
             volumes: &volumes,
             id: &self.id,
             init: INITS.iter().map(Path::new).find(|path| path.is_file()),
@@ -475,6 +538,11 @@ impl Controller for Container {
         Box::pin(self.make()).await
     }
 
+    fn progress(&self) -> Option<String> {
+        let container = self.task.spec.container_spec.as_ref()?;
+        self.shared.puller.progress(container.image.as_deref()?)
+    }
+
     async fn start(&self) -> Result<(), Error> {
         match self.process().await? {
             Some((State::Running, _)) => {
@@ -505,6 +573,7 @@ impl Controller for Container {
         let request = CreateTaskRequest {
             container_id: self.id.clone(),
             rootfs: self.rootfs().await?,
+            stdin: self.stdin()?,
             stdout: pipe(Source::Stdout),
             stderr: if terminal {
                 String::new()
@@ -610,6 +679,12 @@ impl Controller for Container {
         };
         let removed = or_gone(self.shared.client.snapshots().remove(request).await);
         note(removed.map(|_| ()).map_err(refusal("removing")));
+        let (volumes, id) = (self.shared.volumes.clone(), self.id.clone());
+        let released = tokio::task::spawn_blocking(move || volumes.release(&id)).await;
+        note(match released {
+            Ok(released) => released.map_err(Error::from),
+            Err(error) => Err(Error::Temporary(error.to_string())),
+        });
         for folder in [self.run_folder(), self.folder()] {
             match std::fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => errors.push(error.to_string()),
@@ -670,34 +745,9 @@ fn short(message: &str) -> String {
     message[at..].trim_end_matches(": unknown").to_owned()
 }
 
-/// A signal's number: `SIGTERM`, `TERM` or `15`.
-pub(crate) fn number_of(name: &str) -> Option<u32> {
-    let name = name.trim().to_uppercase();
-    if let Ok(number) = name.parse() {
-        return Some(number).filter(|number| (1..=64).contains(number));
-    }
-    let full = if name.starts_with("SIG") {
-        name
-    } else {
-        format!("SIG{name}")
-    };
-    full.parse::<nix::sys::signal::Signal>()
-        .ok()
-        .and_then(|signal| u32::try_from(signal as i32).ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn signals_by_name_and_number() {
-        assert_eq!(number_of("SIGTERM"), Some(15));
-        assert_eq!(number_of("quit"), Some(3));
-        assert_eq!(number_of("9"), Some(9));
-        assert_eq!(number_of(""), None);
-        assert_eq!(number_of("SIGNONSENSE"), None);
-    }
 
     #[test]
     fn runcs_message_is_made_short() {

@@ -4,15 +4,17 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::container::{Container, TASK_LABEL, id_of};
 use crate::files::Shelf;
-use crate::image::{Puller, Reference, Registry};
+use crate::image::{Credentials, Puller, Reference, Registry};
 use crate::local::{Execs, Local};
 use crate::logs::Logs;
 use crate::scene::Scene;
-use crate::spec::{Board, Clamp};
+use crate::spec::Clamp;
+use crate::volumes::Volumes;
 use crate::{engine, facts};
 use async_trait::async_trait;
 use containerd_client::services::v1::ListContainersRequest;
 use exec::{Controller, Error, Executor, Fabric, File, LogStream, LogWish, Networking};
+use model::template::TemplateBoard;
 use model::{FileKey, NodeDescription, Platform, Task, TaskId};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -35,8 +37,9 @@ pub(crate) struct Shared {
     pub execs: Execs,
     pub shelf: Shelf,
     pub config: Config,
-    pub board: Board,
+    pub board: TemplateBoard,
     pub clamp: Clamp,
+    pub volumes: Volumes,
 }
 
 impl Shared {
@@ -97,7 +100,8 @@ impl Runtime {
             scene: Scene::default(),
             execs: Execs::default(),
             shelf: Shelf::default(),
-            board: Board {
+            volumes: Volumes::open(&config.state_dir),
+            board: TemplateBoard {
                 hostname: config.hostname.clone(),
                 os,
                 architecture,
@@ -117,20 +121,35 @@ impl Runtime {
         }
     }
 
+    /// The board's volumes.
+    pub fn volumes(&self) -> &Volumes {
+        &self.shared.volumes
+    }
+
     /// Asks the registry which image a name means now.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is none; [`Error::Temporary`] if the registry can't be asked.
-    pub async fn resolve(&self, name: &str) -> Result<Resolved, Error> {
+    pub async fn resolve(&self, name: &str, credentials: Option<Credentials>) -> Result<Resolved, Error> {
         let reference = Reference::parse(name).map_err(Error::Fatal)?;
-        crate::image::resolve(&self.shared.registry, &reference).await
+        crate::image::resolve(&self.shared.registry.with(credentials), &reference).await
+    }
+
+    /// Asks a registry whether it takes these credentials.
+    ///
+    /// # Errors
+    /// [`Error::Fatal`] if it does not; [`Error::Temporary`] if it can't be asked.
+    pub async fn log_in(&self, server: &str, credentials: Option<Credentials>) -> Result<(), Error> {
+        self.shared.registry.with(credentials).log_in(server).await
     }
 }
 
 #[async_trait]
 impl Executor for Runtime {
     async fn describe(&self) -> Result<NodeDescription, Error> {
-        Ok(facts::describe(&self.shared.config))
+        let (config, volumes) = (self.shared.config.clone(), self.shared.volumes.clone());
+        let described = tokio::task::spawn_blocking(move || facts::describe(&config, &volumes)).await;
+        described.map_err(|error| Error::Temporary(error.to_string()))
     }
 
     fn controller(&self, task: &Task) -> Arc<dyn Controller> {

@@ -2,11 +2,12 @@
 
 use crate::config::Config;
 use crate::spec::Clamp;
+use crate::volumes::Volumes;
 use model::{EngineDescription, NodeDescription, Platform, PluginDescription, Resources};
 use nix::sys::resource::{Resource, getrlimit};
 
 /// What this board is and has.
-pub(crate) fn describe(config: &Config) -> NodeDescription {
+pub(crate) fn describe(config: &Config, volumes: &Volumes) -> NodeDescription {
     let memory = nix::sys::sysinfo::sysinfo()
         .ok()
         .and_then(|info| i64::try_from(info.ram_total()).ok());
@@ -23,7 +24,7 @@ pub(crate) fn describe(config: &Config) -> NodeDescription {
         resources: Resources {
             nano_cpus: cpus.map(|count| count * 1_000_000_000),
             memory_bytes: memory,
-            generic_resources: None,
+            generic_resources: Some(config.generic_resources.clone()).filter(|all| !all.is_empty()),
         },
         engine: EngineDescription {
             engine_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
@@ -37,6 +38,7 @@ pub(crate) fn describe(config: &Config) -> NodeDescription {
         },
         tls_info: None,
         devices: Some(crate::devices::list()).filter(|devices| !devices.is_empty()),
+        volumes: Some(volumes.names()).filter(|names| !names.is_empty()),
     }
 }
 
@@ -70,5 +72,20 @@ pub(crate) fn clamp() -> Clamp {
         nofile: hard(Resource::RLIMIT_NOFILE),
         nproc: hard(Resource::RLIMIT_NPROC),
         oom_score_adj: own.and_then(|text| text.trim().parse().ok()).unwrap_or(0),
+        recursive_read_only: kernel() >= (5, 12),
+        cgroup_v2: std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
     }
+}
+
+/// The kernel's version, as far as it says what the kernel can do.
+pub(crate) fn kernel() -> (u32, u32) {
+    let name = nix::sys::utsname::uname();
+    let text = name
+        .as_ref()
+        .map(|name| name.release().to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let mut numbers = text
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|digits| digits.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }

@@ -1,8 +1,8 @@
 //! Secrets and configs: held in memory as managers gave them, laid out for each task on a tmpfs of its own.
 
-use crate::spec::{Board, fill_file};
 use bytes::Bytes;
 use exec::{Error, File};
+use model::template::{self, TemplateBoard};
 use model::{ContainerSpec, FileKey, FileTarget, Task};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,7 +112,12 @@ pub(crate) fn shown(dir: &Path, container: &ContainerSpec) -> Vec<Shown> {
 ///
 /// # Errors
 /// [`Error::Fatal`] for what can't be, [`Error::Temporary`] if the tmpfs can't be made.
-pub(crate) async fn lay_out(shelf: &Shelf, dir: &Path, task: &Task, board: &Board) -> Result<(), Error> {
+pub(crate) async fn lay_out(
+    shelf: &Shelf,
+    dir: &Path,
+    task: &Task,
+    board: &TemplateBoard,
+) -> Result<(), Error> {
     let default = ContainerSpec::default();
     let container = task.spec.container_spec.as_ref().unwrap_or(&default);
     let mut files = Vec::new();
@@ -122,7 +127,15 @@ pub(crate) async fn lay_out(shelf: &Shelf, dir: &Path, task: &Task, board: &Boar
             true => {
                 let text = std::str::from_utf8(file.data.reveal())
                     .map_err(|_| Error::Fatal(format!("{} is a template, but no text", wanted.name)))?;
-                Bytes::from(fill_template(shelf, text, task, board).await?)
+                let filled = fill_template(shelf, text, task, board)
+                    .await
+                    .map_err(|error| match error {
+                        Error::Fatal(text) => {
+                            Error::Fatal(format!("{} {}: {text}", kind(&wanted.key), wanted.name))
+                        }
+                        other => other,
+                    })?;
+                Bytes::from(filled)
             }
             false => file.data.reveal().clone(),
         };
@@ -139,7 +152,12 @@ pub(crate) async fn lay_out(shelf: &Shelf, dir: &Path, task: &Task, board: &Boar
 }
 
 /// Fills in a template; what it names of other secrets and configs must be among the task's own.
-async fn fill_template(shelf: &Shelf, text: &str, task: &Task, board: &Board) -> Result<String, Error> {
+async fn fill_template(
+    shelf: &Shelf,
+    text: &str,
+    task: &Task,
+    board: &TemplateBoard,
+) -> Result<String, Error> {
     let default = ContainerSpec::default();
     let container = task.spec.container_spec.as_ref().unwrap_or(&default);
     let mut others = BTreeMap::new();
@@ -147,13 +165,13 @@ async fn fill_template(shelf: &Shelf, text: &str, task: &Task, board: &Board) ->
         if let FileKey::Secret(_) | FileKey::Config(_) = wanted.key {
             let file = shelf.get(&wanted.key, wanted.name).await?;
             let text = String::from_utf8_lossy(file.data.reveal()).into_owned();
+            // By what the container calls it, as swarmkit has it.
             others.insert((kind(&wanted.key), wanted.target.name.as_str()), text);
         }
     }
-    fill_file(text, task, board, &|kind, name| {
-        others.get(&(kind, name)).cloned()
-    })
-    .map_err(|error| Error::Fatal(format!("a template can't be filled in: {error}")))
+    let other = |kind: &str, name: &str| others.get(&(kind, name)).cloned();
+    template::render_file(text, container, &template::fields(task, board), &other)
+        .map_err(|error| Error::Fatal(format!("failed to expand: {error}")))
 }
 
 fn write(dir: &Path, files: &[(Bytes, FileTarget)]) -> std::io::Result<()> {

@@ -29,9 +29,11 @@ mod scene;
 mod spec;
 mod users;
 mod versions;
+mod volumes;
 
 pub use config::Config;
 pub use executor::{OpenError, Resolved, Runtime};
-pub use image::Reference;
+pub use image::{Credentials, Reference};
 pub use local::{Incoming, Local, Refused, Session, Until};
 pub use versions::Versions;
+pub use volumes::{NewVolume, VolumeError, Volumes};

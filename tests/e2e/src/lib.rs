@@ -103,6 +103,14 @@ pub fn leader(lab: &Lab, ask: &Board) -> Result<usize> {
         .with_context(|| format!("board of {name}"))
 }
 
+/// Of two boards (1-based) the one that manages, and the other one: of two boards a cluster has one manager.
+pub fn manager_and_worker(lab: &Lab) -> (usize, usize) {
+    match docker(lab.board(1), "node ls") {
+        Ok(_) => (1, 2),
+        Err(_) => (2, 1),
+    }
+}
+
 /// Fails with `what` and the text if it is not in there.
 ///
 /// # Errors

@@ -48,7 +48,8 @@ fn a_service_follows_its_device() -> Result<()> {
     second.sh(&["sh", "-c", plug]).ok()?;
     settled(&lab, board, "reader", 1)?;
 
-    let script = "mount -t tmpfs x /mnt && echo mounted; df -k /dev/shm; ls /dev/net/stick; sleep 1000";
+    let script =
+        "mkdir /m; mount -t tmpfs x /m && echo mounted; df -k /dev/shm; ls /dev/net/stick; sleep 1000";
     let privileged = [
         "service",
         "create",

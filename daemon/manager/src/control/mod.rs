@@ -4,6 +4,7 @@
 pub mod access;
 pub(crate) mod authority;
 pub mod cluster;
+pub mod containers;
 pub mod deposits;
 pub mod names;
 pub mod networks;

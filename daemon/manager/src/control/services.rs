@@ -2,7 +2,7 @@
 
 use super::{Refusal, deposits, names, networks, validate};
 use model::{
-    Endpoint, JobStatus, Meta, Service, ServiceId, ServiceSpec, Timestamp, UpdateState, UpdateStatus,
+    Endpoint, Hidden, JobStatus, Meta, Service, ServiceId, ServiceSpec, Timestamp, UpdateState, UpdateStatus,
     Version, Wishes,
 };
 use rand::Rng;
@@ -18,16 +18,38 @@ pub enum Wanted {
     Previous,
 }
 
+/// What a user asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// The service.
+    pub spec: ServiceSpec,
+    /// What to show to the registry of its image; absent: what is known stays.
+    pub registry_auth: Option<Hidden<String>>,
+}
+
+impl From<ServiceSpec> for Asked {
+    fn from(spec: ServiceSpec) -> Self {
+        Self {
+            spec,
+            registry_auth: None,
+        }
+    }
+}
+
 /// A new service.
 ///
 /// # Errors
 /// [`Refusal`] if the spec can't be right or its name is taken.
 pub fn create(
     view: &View,
-    mut spec: ServiceSpec,
+    asked: impl Into<Asked>,
     now: Timestamp,
     rng: &mut impl Rng,
 ) -> Result<(Transaction, ServiceId), Refusal> {
+    let Asked {
+        mut spec,
+        registry_auth,
+    } = asked.into();
     if spec.name.is_empty() {
         spec.name = names::make_up(view, rng);
     }
@@ -51,6 +73,7 @@ pub fn create(
             index: view.index() + 1,
         }),
         spec,
+        registry_auth,
         ..Service::default()
     };
     let id = service.id.clone();
@@ -67,7 +90,7 @@ pub fn update(
     view: &View,
     id: &ServiceId,
     version: Version,
-    spec: ServiceSpec,
+    asked: impl Into<Asked>,
     wanted: Wanted,
     now: Timestamp,
 ) -> Result<Transaction, Refusal> {
@@ -77,6 +100,7 @@ pub fn update(
     if old.meta.version != version {
         return Err(Refusal::OutOfSequence);
     }
+    let Asked { spec, registry_auth } = asked.into();
     let (mut spec, status) = match wanted {
         Wanted::Given => (spec, None),
         Wanted::Previous => {
@@ -110,6 +134,7 @@ pub fn update(
     }
     let mut service = (**old).clone();
     service.meta.updated_at = now;
+    service.registry_auth = registry_auth.or(service.registry_auth);
     let replaces = touches_tasks(&old.spec, &spec);
     if replaces {
         service.spec_version = Some(Version {

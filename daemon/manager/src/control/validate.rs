@@ -2,13 +2,12 @@
 //!
 //! Everything in a spec takes effect or is refused in words.
 
-use super::{Refusal, deposits};
+use super::{Refusal, containers};
 use model::{
-    Constraint, ContainerSpec, EndpointMode, EndpointSpec, HealthConfig, Placement, PortConfig,
-    ResourceRequirements, RestartPolicy, ServiceSpec, TaskSpec, UpdateConfig, Wishes,
+    Constraint, EndpointMode, EndpointSpec, Placement, PortConfig, ResourceRequirements, RestartPolicy,
+    ServiceSpec, TaskSpec, UpdateConfig, Wishes,
 };
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 /// Swarm's limit of a service's name: what a DNS label holds.
 const NAME_LENGTH: usize = 63;
@@ -103,86 +102,10 @@ fn task(spec: &TaskSpec) -> Result<(), Refusal> {
             "TaskSpec: missing runtime: a ContainerSpec is needed",
         ));
     };
-    container(container_spec)?;
+    containers::container(container_spec)?;
     spec.resources.as_ref().map_or(Ok(()), resources)?;
     spec.restart_policy.as_ref().map_or(Ok(()), restart)?;
     spec.placement.as_ref().map_or(Ok(()), placement)
-}
-
-fn container(spec: &ContainerSpec) -> Result<(), Refusal> {
-    let image = spec.image.as_deref().unwrap_or_default();
-    if image.is_empty() {
-        return Err(Refusal::invalid(
-            "ContainerSpec: image reference must be provided",
-        ));
-    }
-    if image.contains(|c: char| c.is_whitespace() || c.is_control()) || image.len() > 4096 {
-        return Err(Refusal::invalid(format!(
-            "ContainerSpec: \"{image}\" is not a valid repository/tag"
-        )));
-    }
-    deposits::references(spec)?;
-    if let Some(check) = &spec.healthcheck {
-        health(check)?;
-    }
-    if spec.stop_grace_period.is_some_and(|period| period < 0) {
-        return Err(Refusal::invalid(
-            "ContainerSpec: StopGracePeriod cannot be negative",
-        ));
-    }
-    let dns = spec.dns_config.iter();
-    for server in dns.flat_map(|dns| dns.nameservers.iter().flatten()) {
-        if server.parse::<IpAddr>().is_err() {
-            return Err(Refusal::invalid(format!(
-                "ContainerSpec: DNSConfig: {server} is not an ip address"
-            )));
-        }
-    }
-    let mut targets = BTreeSet::new();
-    for mount in spec.mounts.iter().flatten() {
-        let target = mount.target.as_deref().unwrap_or_default();
-        if !target.starts_with('/') {
-            return Err(Refusal::invalid(format!(
-                "ContainerSpec: invalid mount target, must be an absolute path: {target}"
-            )));
-        }
-        if !targets.insert(target) {
-            return Err(Refusal::invalid(format!(
-                "ContainerSpec: duplicate mount point: {target}"
-            )));
-        }
-        if !matches!(mount.kind.as_deref(), Some("bind" | "volume" | "tmpfs")) {
-            let kind = mount.kind.as_deref().unwrap_or_default();
-            return Err(Refusal::Unimplemented(format!(
-                "mounts of type '{kind}' can't be used here: use bind, volume or tmpfs"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Docker's rules and words.
-fn health(check: &HealthConfig) -> Result<(), Refusal> {
-    /// Nanoseconds.
-    const MILLISECOND: i64 = 1_000_000;
-    for (name, time) in [
-        ("Interval", check.interval),
-        ("Timeout", check.timeout),
-        ("StartPeriod", check.start_period),
-        ("StartInterval", check.start_interval),
-    ] {
-        if time.is_some_and(|nanos| nanos != 0 && nanos < MILLISECOND) {
-            return Err(Refusal::invalid(format!(
-                "ContainerSpec: {name} in Healthcheck cannot be less than 1ms"
-            )));
-        }
-    }
-    if check.retries.is_some_and(|retries| retries < 0) {
-        return Err(Refusal::invalid(
-            "ContainerSpec: Retries in Healthcheck cannot be negative",
-        ));
-    }
-    Ok(())
 }
 
 fn resources(resources: &ResourceRequirements) -> Result<(), Refusal> {
@@ -208,7 +131,7 @@ fn resources(resources: &ResourceRequirements) -> Result<(), Refusal> {
             "invalid pids limit: must be positive, or -1 for none",
         ));
     }
-    Ok(())
+    containers::swap(resources)
 }
 
 fn restart(policy: &RestartPolicy) -> Result<(), Refusal> {

@@ -127,7 +127,7 @@ fn version(view: &View, key: &FileKey) -> u64 {
         FileKey::Config(id) => u64::from(view.config(id).is_some()),
         FileKey::RegistryAuth(id) => {
             let service = view.service(id).filter(|service| service.registry_auth.is_some());
-            service.map_or(0, |service| service.spec_version.unwrap_or_default().index)
+            service.map_or(0, |service| service.meta.version.index)
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::client::{Client, or_gone, refusal};
 use bytes::Bytes;
-use containerd_client::services::v1::{InfoRequest, ReadContentRequest, WriteAction, WriteContentRequest};
+use containerd_client::services::v1::{
+    InfoRequest, ReadContentRequest, StatusRequest, WriteAction, WriteContentRequest,
+};
 use exec::Error;
 use futures::{Stream, StreamExt as _};
 use std::collections::HashMap;
@@ -57,25 +59,43 @@ pub(crate) async fn read(client: &Client, digest: &str) -> Result<Vec<u8>, Error
     Ok(bytes)
 }
 
-/// Writes content as it comes; containerd checks that it has the digest.
+/// How much of a piece of content is there from a write that was broken off, in bytes.
+pub(crate) async fn begun(client: &Client, digest: &str) -> Result<u64, Error> {
+    let request = StatusRequest {
+        r#ref: reference(digest),
+    };
+    let status = or_gone(client.content().status(request).await).map_err(refusal("content"))?;
+    let offset = status
+        .and_then(|answer| answer.into_inner().status)
+        .map(|status| status.offset);
+    Ok(offset.and_then(|offset| u64::try_from(offset).ok()).unwrap_or(0))
+}
+
+/// Ours alone: two writers of one reference would wait for each other.
+fn reference(digest: &str) -> String {
+    format!("bramble-{digest}")
+}
+
+/// Writes content as it comes, from a byte on (0: anew); containerd checks that it has the digest. What is written of it stays
+/// if it is broken off.
 pub(crate) async fn write(
     client: &Client,
     digest: &str,
     size: u64,
+    from: u64,
     labels: HashMap<String, String>,
     mut data: impl Stream<Item = Result<Bytes, Error>> + Unpin + Send,
 ) -> Result<(), Error> {
     let total = i64::try_from(size).map_err(|_| Error::Fatal("a layer is too large".to_owned()))?;
     let (out, requests) = mpsc::channel::<WriteContentRequest>(4);
     let request = WriteContentRequest {
-        // Ours alone: two writers of one reference would wait for each other.
-        r#ref: format!("bramble-{digest}"),
+        r#ref: reference(digest),
         total,
         expected: digest.to_owned(),
         ..WriteContentRequest::default()
     };
     let feed = async {
-        let mut offset = 0i64;
+        let mut offset = i64::try_from(from).unwrap_or(0);
         let broken = || Error::Temporary("containerd broke off a write".to_owned());
         while let Some(piece) = data.next().await {
             let mut piece = piece?;

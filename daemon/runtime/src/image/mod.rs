@@ -1,6 +1,7 @@
 //! Images: names, registries, layers.
 
 pub(crate) mod content;
+mod credentials;
 mod ingest;
 mod layout;
 pub(crate) mod load;
@@ -11,6 +12,7 @@ mod registry;
 pub(crate) mod save;
 pub(crate) mod store;
 
+pub use credentials::Credentials;
 pub use reference::Reference;
 
 pub(crate) use ingest::ingest;

@@ -3,7 +3,7 @@
 use super::content::{self, digest_of};
 use super::manifest::{Descriptor, ImageConfig, Manifest};
 use super::registry::Answered;
-use super::{Reference, Registry};
+use super::{Credentials, Reference, Registry};
 use crate::Resolved;
 use crate::client::{Client, SNAPSHOTTER, or_exists, or_gone, refusal};
 use bytes::Bytes;
@@ -18,9 +18,25 @@ use containerd_client::types;
 use exec::Error;
 use futures::StreamExt as _;
 use model::Platform;
+use reqwest::StatusCode;
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 use tokio::sync::Mutex as AsyncMutex;
+
+/// For a registry to say what a tag means now, if an image of that name is here.
+const ASK: Duration = Duration::from_secs(8);
+/// What is half pulled is held for so long.
+const HELD: Duration = Duration::from_secs(24 * 60 * 60);
+/// Between tries of one layer that does not come on.
+const PAUSES: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+];
 
 /// An image that is unpacked.
 #[derive(Clone, Debug)]
@@ -39,7 +55,21 @@ pub(crate) struct Puller {
     registry: Registry,
     here: Platform,
     /// Pulls under way, by name: the second asker waits for the first and finds the image there.
-    under_way: Mutex<HashMap<String, Weak<AsyncMutex<()>>>>,
+    under_way: Mutex<HashMap<String, Weak<Turn>>>,
+}
+
+/// A pull under way.
+#[derive(Default)]
+struct Turn {
+    mine: AsyncMutex<()>,
+    progress: Progress,
+}
+
+/// How far a pull is, in bytes.
+#[derive(Default)]
+struct Progress {
+    done: AtomicU64,
+    all: AtomicU64,
 }
 
 impl Puller {
@@ -52,44 +82,99 @@ impl Puller {
         }
     }
 
-    /// The image, pulled unless it is there. One that is there is used when the registry can't be asked.
+    /// The image, pulled unless it is there.
+    ///
+    /// A digest never means another image, so one that is there is it. A tag may mean another one by now: the registry is asked,
+    /// and the image that is there is used if it can't be (Docker's way in services).
     ///
     /// # Errors
     /// [`Error::Fatal`] if there is no such image or it does not run here; [`Error::Temporary`] if it can't be had now.
-    pub async fn get(&self, name: &str) -> Result<Image, Error> {
+    pub async fn get(
+        &self,
+        name: &str,
+        credentials: impl Future<Output = Result<Option<Credentials>, Error>> + Send,
+    ) -> Result<Image, Error> {
         let reference = Reference::parse(name).map_err(Error::Fatal)?;
         let turn = self.turn(&reference.to_string());
-        let _mine = turn.lock().await;
-        // A digest never means another image; a tag is asked for again only by a new pull (Docker's way in services: the
-        // digest is pinned when the service is made).
-        if let Some(image) = self.find(&reference).await? {
+        let _mine = turn.mine.lock().await;
+        let Some((image, manifest)) = self.find(&reference).await? else {
+            let registry = self.registry.with(credentials.await?);
+            return match self.fetch(&registry, &reference, &turn.progress).await {
+                Err(Error::NotFound(text)) => Err(Error::Fatal(text)),
+                fetched => fetched,
+            };
+        };
+        if reference.digest.is_some() {
             return Ok(image);
         }
-        let lease = format!("bramble-pull-{}", jiff::Timestamp::now().as_nanosecond());
-        let request = CreateLease {
-            id: lease.clone(),
-            labels: HashMap::new(),
+        // Credentials come with a manager, which may be out of reach as well.
+        let asked = tokio::time::timeout(ASK, async {
+            let registry = self.registry.with(credentials.await?);
+            let (answered, _) = self.manifest(&registry, &reference).await?;
+            Ok((registry, digest_of(&answered.body)))
+        });
+        let newer = match asked.await {
+            Ok(Ok((_, newest))) if newest == manifest => return Ok(image),
+            Ok(Ok((registry, _))) => self.fetch(&registry, &reference, &turn.progress).await,
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::Temporary("the registry does not answer".to_owned())),
         };
-        or_exists(self.client.leases().create(request).await).map_err(refusal("lease"))?;
-        let pulled = self.pull(&reference, &self.client.leased(&lease)).await;
-        let done = self
-            .client
-            .leases()
-            .delete(DeleteLease {
-                id: lease,
-                sync: false,
-            })
-            .await;
-        if let Err(status) = done {
-            tracing::warn!(error = status.message(), "lease not given back");
-        }
-        match pulled {
-            Err(Error::NotFound(text)) => Err(Error::Fatal(text)),
-            pulled => pulled,
-        }
+        newer.or_else(|error| {
+            tracing::info!(image = %reference, %error, "the image that is here is used");
+            Ok(image)
+        })
     }
 
-    fn turn(&self, name: &str) -> Arc<AsyncMutex<()>> {
+    /// How far the pull of an image is, in words; none if it is not being pulled.
+    pub fn progress(&self, name: &str) -> Option<String> {
+        let reference = Reference::parse(name).ok()?;
+        let all = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = all.get(&reference.to_string())?.upgrade()?;
+        let progress = &turn.progress;
+        told(
+            &reference,
+            progress.done.load(Relaxed),
+            progress.all.load(Relaxed),
+        )
+    }
+
+    /// Pulls it under a lease, which holds what is half there for a later try.
+    async fn fetch(
+        &self,
+        registry: &Registry,
+        reference: &Reference,
+        progress: &Progress,
+    ) -> Result<Image, Error> {
+        let name = digest_of(reference.to_string().as_bytes()).replace(':', "-");
+        let lease = format!("bramble-pull-{name}");
+        let expires = jiff::Timestamp::now() + HELD;
+        let request = CreateLease {
+            id: lease.clone(),
+            labels: HashMap::from([("containerd.io/gc.expire".to_owned(), expires.to_string())]),
+        };
+        or_exists(self.client.leases().create(request).await).map_err(refusal("lease"))?;
+        let pull = Pull {
+            client: self.client.leased(&lease),
+            registry,
+            reference,
+            progress,
+        };
+        let pulled = self.pull(&pull).await;
+        progress.all.store(0, Relaxed);
+        if matches!(pulled, Err(Error::Temporary(_) | Error::Cancelled)) {
+            return pulled;
+        }
+        let request = DeleteLease {
+            id: lease,
+            sync: false,
+        };
+        if let Err(status) = or_gone(self.client.leases().delete(request).await) {
+            tracing::warn!(error = status.message(), "lease not given back");
+        }
+        pulled
+    }
+
+    fn turn(&self, name: &str) -> Arc<Turn> {
         let mut all = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, turn| turn.strong_count() > 0);
         if let Some(turn) = all.get(name).and_then(Weak::upgrade) {
@@ -100,8 +185,8 @@ impl Puller {
         turn
     }
 
-    /// The image, if it is here and whole.
-    async fn find(&self, reference: &Reference) -> Result<Option<Image>, Error> {
+    /// The image, if it is here and whole, with its manifest's digest.
+    async fn find(&self, reference: &Reference) -> Result<Option<(Image, String)>, Error> {
         let name = reference.to_string();
         let found = self
             .client
@@ -115,7 +200,7 @@ impl Puller {
             return Ok(None);
         };
         match self.open(&name, &target.digest).await {
-            Ok(image) => Ok(Some(image)),
+            Ok(image) => Ok(Some((image, target.digest))),
             Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
@@ -141,122 +226,52 @@ impl Puller {
         })
     }
 
-    async fn pull(&self, reference: &Reference, client: &Client) -> Result<Image, Error> {
-        tracing::info!(image = %reference, "pulling");
-        let mut answered = self.registry.manifest(reference, reference.version()).await?;
+    /// An image's manifest for this board.
+    async fn manifest(
+        &self,
+        registry: &Registry,
+        reference: &Reference,
+    ) -> Result<(Answered, Manifest), Error> {
+        let answered = registry.manifest(reference, reference.version()).await?;
         check(&answered, reference.digest.as_deref())?;
-        let mut manifest: Manifest = parse(&answered.body)?;
-        if manifest.is_index() {
-            let chosen = manifest.choose(&self.here).cloned().ok_or_else(|| {
-                let (os, architecture) = self.here.normal();
-                Error::Fatal(format!(
-                    "no matching manifest for {os}/{architecture} in {}",
-                    reference.familiar()
-                ))
-            })?;
-            answered = self
-                .registry
-                .manifest_at(&answered.base, reference, &chosen.digest)
-                .await?;
-            check(&answered, Some(&chosen.digest))?;
-            manifest = parse(&answered.body)?;
+        let manifest: Manifest = parse(&answered.body)?;
+        if !manifest.is_index() {
+            return Ok((answered, manifest));
         }
-        let config = self.config(client, reference, &answered.base, &manifest).await?;
+        let chosen = manifest.choose(&self.here).cloned().ok_or_else(|| {
+            let (os, architecture) = self.here.normal();
+            Error::Fatal(format!(
+                "no matching manifest for {os}/{architecture} in {}",
+                reference.familiar()
+            ))
+        })?;
+        let answered = registry
+            .manifest_at(&answered.base, reference, &chosen.digest)
+            .await?;
+        check(&answered, Some(&chosen.digest))?;
+        let manifest = parse(&answered.body)?;
+        Ok((answered, manifest))
+    }
+
+    async fn pull(&self, pull: &Pull<'_>) -> Result<Image, Error> {
+        let reference = pull.reference;
+        tracing::info!(image = %reference, "pulling");
+        let (answered, manifest) = self.manifest(pull.registry, reference).await?;
+        let config = pull.config(&answered.base, &manifest).await?;
         if config.rootfs.diff_ids.len() != manifest.layers.len() {
             return Err(Error::Fatal(format!(
                 "{}: layers and config do not fit",
                 reference.familiar()
             )));
         }
-        let snapshot = self
-            .layers(client, reference, &answered.base, &manifest, &config)
-            .await?;
-        self.record(client, reference, &answered, &manifest, &snapshot)
+        let snapshot = pull.layers(&answered.base, &manifest, &config).await?;
+        self.record(&pull.client, reference, &answered, &manifest, &snapshot)
             .await?;
         Ok(Image {
             name: reference.to_string(),
             config,
             snapshot,
         })
-    }
-
-    async fn config(
-        &self,
-        client: &Client,
-        reference: &Reference,
-        base: &str,
-        manifest: &Manifest,
-    ) -> Result<ImageConfig, Error> {
-        let chains = |config: &ImageConfig| chain_ids(&config.rootfs.diff_ids).pop().unwrap_or_default();
-        if !content::has(client, &manifest.config.digest).await? {
-            let response = self
-                .registry
-                .blob(base, reference, &manifest.config.digest)
-                .await?;
-            let bytes = response
-                .bytes()
-                .await
-                .map_err(|error| Error::Temporary(error.to_string()))?;
-            let config: ImageConfig = parse(&bytes)?;
-            // Holds the snapshot for as long as the image is there.
-            let label = (
-                format!("containerd.io/gc.ref.snapshot.{SNAPSHOTTER}"),
-                chains(&config),
-            );
-            let size = bytes.len() as u64;
-            let data = futures::stream::iter([Ok(bytes)]);
-            content::write(
-                client,
-                &manifest.config.digest,
-                size,
-                HashMap::from([label]),
-                data,
-            )
-            .await?;
-            return Ok(config);
-        }
-        parse(&content::read(client, &manifest.config.digest).await?)
-    }
-
-    async fn layers(
-        &self,
-        client: &Client,
-        reference: &Reference,
-        base: &str,
-        manifest: &Manifest,
-        config: &ImageConfig,
-    ) -> Result<String, Error> {
-        let mut parent = String::new();
-        for (layer, chain) in manifest.layers.iter().zip(chain_ids(&config.rootfs.diff_ids)) {
-            let stat = StatSnapshotRequest {
-                snapshotter: SNAPSHOTTER.to_owned(),
-                key: chain.clone(),
-            };
-            let known = or_gone(client.snapshots().stat(stat).await).map_err(refusal("snapshot"))?;
-            if known.is_none() {
-                self.fetch(client, reference, base, layer).await?;
-                unpack(client, layer, &parent, &chain).await?;
-            }
-            parent = chain;
-        }
-        Ok(parent)
-    }
-
-    async fn fetch(
-        &self,
-        client: &Client,
-        reference: &Reference,
-        base: &str,
-        layer: &Descriptor,
-    ) -> Result<(), Error> {
-        if content::has(client, &layer.digest).await? {
-            return Ok(());
-        }
-        let response = self.registry.blob(base, reference, &layer.digest).await?;
-        let data = response
-            .bytes_stream()
-            .map(|piece| piece.map_err(|error| Error::Temporary(error.to_string())));
-        content::write(client, &layer.digest, layer.size, HashMap::new(), Box::pin(data)).await
     }
 
     /// From here on the image holds all that belongs to it.
@@ -282,7 +297,7 @@ impl Puller {
         ]);
         let size = answered.body.len() as u64;
         let body = futures::stream::iter([Ok(Bytes::from(answered.body.clone()))]);
-        content::write(client, &digest, size, labels, body).await?;
+        content::write(client, &digest, size, 0, labels, body).await?;
         let target = types::Descriptor {
             media_type: media_type(answered, manifest),
             digest,
@@ -312,6 +327,128 @@ impl Puller {
     }
 }
 
+/// One pull.
+struct Pull<'a> {
+    client: Client,
+    registry: &'a Registry,
+    reference: &'a Reference,
+    progress: &'a Progress,
+}
+
+impl Pull<'_> {
+    async fn config(&self, base: &str, manifest: &Manifest) -> Result<ImageConfig, Error> {
+        let (client, digest) = (&self.client, &manifest.config.digest);
+        if content::has(client, digest).await? {
+            return parse(&content::read(client, digest).await?);
+        }
+        let bytes = self.registry.small_blob(base, self.reference, digest).await?;
+        let config: ImageConfig = parse(&bytes)?;
+        // Holds the snapshot for as long as the image is there.
+        let label = (
+            format!("containerd.io/gc.ref.snapshot.{SNAPSHOTTER}"),
+            chain_ids(&config.rootfs.diff_ids).pop().unwrap_or_default(),
+        );
+        let size = bytes.len() as u64;
+        let data = futures::stream::iter([Ok(Bytes::from(bytes))]);
+        content::write(client, digest, size, 0, HashMap::from([label]), data).await?;
+        Ok(config)
+    }
+
+    async fn layers(&self, base: &str, manifest: &Manifest, config: &ImageConfig) -> Result<String, Error> {
+        let client = &self.client;
+        let mut missing = Vec::new();
+        let mut parent = String::new();
+        for (layer, chain) in manifest.layers.iter().zip(chain_ids(&config.rootfs.diff_ids)) {
+            let stat = StatSnapshotRequest {
+                snapshotter: SNAPSHOTTER.to_owned(),
+                key: chain.clone(),
+            };
+            let known = or_gone(client.snapshots().stat(stat).await).map_err(refusal("snapshot"))?;
+            if known.is_none() {
+                missing.push((layer, parent, chain.clone()));
+            }
+            parent = chain;
+        }
+        let all = missing.iter().map(|(layer, ..)| layer.size).sum();
+        self.progress.done.store(0, Relaxed);
+        self.progress.all.store(all, Relaxed);
+        let mut before = 0;
+        for (layer, below, chain) in &missing {
+            self.layer(base, layer, before).await?;
+            before += layer.size;
+            self.progress.done.store(before, Relaxed);
+            unpack(client, layer, below, chain).await?;
+        }
+        Ok(parent)
+    }
+
+    /// Has a layer, however often the line breaks: each try goes on where the one before ended.
+    async fn layer(&self, base: &str, layer: &Descriptor, before: u64) -> Result<(), Error> {
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let from = content::begun(&self.client, &layer.digest).await?;
+            let error = match self.layer_from(base, layer, from, before).await {
+                Err(error @ Error::Temporary(_)) => error,
+                outcome => return outcome,
+            };
+            let now = content::begun(&self.client, &layer.digest).await?;
+            if now > from {
+                // It comes on: patience starts anew.
+                pauses = PAUSES.into_iter();
+            }
+            let Some(pause) = pauses.next() else {
+                return Err(error);
+            };
+            tracing::info!(image = %self.reference, %error, have = now, of = layer.size, "goes on with a layer");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn layer_from(&self, base: &str, layer: &Descriptor, from: u64, before: u64) -> Result<(), Error> {
+        if content::has(&self.client, &layer.digest).await? {
+            return Ok(());
+        }
+        let from = if from < layer.size { from } else { 0 };
+        let response = self
+            .registry
+            .blob(base, self.reference, &layer.digest, from)
+            .await?;
+        // A registry that knows no ranges begins at the beginning.
+        let from = match response.status() {
+            StatusCode::PARTIAL_CONTENT => from,
+            _ => 0,
+        };
+        let done = &self.progress.done;
+        done.store(before + from, Relaxed);
+        let data = response.bytes_stream().map(|piece| {
+            let piece = piece.map_err(|error| Error::Temporary(format!("registry: {error}")))?;
+            done.fetch_add(piece.len() as u64, Relaxed);
+            Ok(piece)
+        });
+        let (digest, size) = (&layer.digest, layer.size);
+        content::write(&self.client, digest, size, from, HashMap::new(), Box::pin(data)).await
+    }
+}
+
+/// `pulling nginx:1.10: 12 of 30 MB`
+fn told(reference: &Reference, done: u64, all: u64) -> Option<String> {
+    let name = reference.familiar();
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    match all {
+        0 => None,
+        all if all < 10_000_000 => Some(format!(
+            "pulling {name}: {:.1} of {:.1} MB",
+            megabytes(done.min(all)),
+            megabytes(all)
+        )),
+        all => Some(format!(
+            "pulling {name}: {:.0} of {:.0} MB",
+            megabytes(done.min(all)),
+            megabytes(all)
+        )),
+    }
+}
+
 /// Which image a name means in its registry now.
 ///
 /// # Errors
@@ -334,13 +471,8 @@ pub(crate) async fn resolve(registry: &Registry, reference: &Reference) -> Resul
         real.map(|target| platform(&target.os, &target.architecture, target.variant.as_ref()))
             .collect()
     } else {
-        let response = registry
-            .blob(&answered.base, reference, &manifest.config.digest)
-            .await?;
-        let bytes = response
-            .bytes()
-            .await
-            .map_err(|error| Error::Temporary(error.to_string()))?;
+        let digest = &manifest.config.digest;
+        let bytes = registry.small_blob(&answered.base, reference, digest).await?;
         let config: ImageConfig = parse(&bytes)?;
         vec![platform(
             &config.os,
@@ -440,6 +572,21 @@ async fn unpack(client: &Client, layer: &Descriptor, parent: &str, chain: &str) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn progress_is_told_while_there_is_some() {
+        let reference = Reference::parse("nginx:1.10").unwrap();
+        let told = |done, all| super::told(&reference, done, all);
+        assert_eq!(told(0, 0), None);
+        assert_eq!(
+            told(12_345_678, 30_000_000).unwrap(),
+            "pulling nginx:1.10: 12 of 30 MB"
+        );
+        assert_eq!(
+            told(400_000, 1_200_000).unwrap(),
+            "pulling nginx:1.10: 0.4 of 1.2 MB"
+        );
+    }
 
     #[test]
     fn a_chain_id_stands_for_a_layer_and_all_below() {

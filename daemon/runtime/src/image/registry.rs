@@ -1,12 +1,15 @@
 //! Registries, spoken to over the distribution protocol (OCI distribution-spec 1.1).
 
+use super::Credentials;
 use super::manifest::ACCEPT;
 use super::reference::{DEFAULT_REGISTRY, Reference};
 use crate::config::Config;
 use exec::Error;
-use reqwest::header::{ACCEPT as ACCEPT_HEADER, CONTENT_TYPE, WWW_AUTHENTICATE};
+use reqwest::header::HeaderName;
+use reqwest::header::{ACCEPT as ACCEPT_HEADER, CONTENT_TYPE, RANGE, WWW_AUTHENTICATE};
 use reqwest::{Client, Response, StatusCode};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Largest manifest that is read (the specification's advice).
@@ -22,6 +25,8 @@ pub(crate) struct Registry {
     http: Client,
     mirror: Option<String>,
     insecure: Vec<String>,
+    /// Shown to the registry that an image's name says, never to a mirror.
+    credentials: Option<Arc<Credentials>>,
 }
 
 /// A manifest as a registry gave it.
@@ -52,7 +57,16 @@ impl Registry {
             http,
             mirror,
             insecure: config.insecure_registries.clone(),
+            credentials: None,
         })
+    }
+
+    /// The same, for one who has credentials.
+    pub fn with(&self, credentials: Option<Credentials>) -> Self {
+        Self {
+            credentials: credentials.map(Arc::new),
+            ..self.clone()
+        }
     }
 
     /// Where an image is asked for: the mirror first, for plain names.
@@ -109,7 +123,7 @@ impl Registry {
         version: &str,
     ) -> Result<Answered, Error> {
         let url = format!("{base}/v2/{}/manifests/{version}", reference.repository);
-        let response = self.get(&url, reference, Some(ACCEPT)).await?;
+        let response = self.get(&url, reference, (ACCEPT_HEADER, ACCEPT)).await?;
         let media_type = response
             .headers()
             .get(CONTENT_TYPE)
@@ -124,37 +138,98 @@ impl Registry {
         })
     }
 
-    /// A blob, as a response whose body is still to be read.
-    pub async fn blob(&self, base: &str, reference: &Reference, digest: &str) -> Result<Response, Error> {
-        self.get(
-            &format!("{base}/v2/{}/blobs/{digest}", reference.repository),
-            reference,
-            None,
-        )
-        .await
+    /// A small blob, such as an image's config.
+    pub async fn small_blob(
+        &self,
+        base: &str,
+        reference: &Reference,
+        digest: &str,
+    ) -> Result<Vec<u8>, Error> {
+        bounded(self.blob(base, reference, digest, 0).await?, MAX_MANIFEST).await
     }
 
-    async fn get(&self, url: &str, reference: &Reference, accept: Option<&str>) -> Result<Response, Error> {
-        let send = |token: Option<String>| {
-            let mut request = self.http.get(url);
-            if let Some(accept) = accept {
-                request = request.header(ACCEPT_HEADER, accept);
-            }
-            if let Some(token) = token {
-                request = request.bearer_auth(token);
-            }
+    /// A blob from a byte on, as a response whose body is still to be read. A registry that knows no ranges sends all of it
+    /// (status 200, not 206).
+    pub async fn blob(
+        &self,
+        base: &str,
+        reference: &Reference,
+        digest: &str,
+        from: u64,
+    ) -> Result<Response, Error> {
+        let url = format!("{base}/v2/{}/blobs/{digest}", reference.repository);
+        let range = format!("bytes={from}-");
+        let header = if from > 0 {
+            (RANGE, range.as_str())
+        } else {
+            (ACCEPT_HEADER, "*/*")
+        };
+        self.get(&url, reference, header).await
+    }
+
+    /// Asks a registry, `host[:port]` or a URL, whether it takes the credentials.
+    ///
+    /// # Errors
+    /// [`Error::Fatal`] if it does not.
+    pub async fn log_in(&self, server: &str) -> Result<(), Error> {
+        let host = server
+            .trim_start_matches("https://")
+            .trim_start_matches("http://");
+        let host = host.split('/').next().unwrap_or_default();
+        let base = match host {
+            // As the docker command calls it.
+            "" | "index.docker.io" => "https://registry-1.docker.io".to_owned(),
+            host if self.is_insecure(host) => format!("http://{host}"),
+            host => format!("https://{host}"),
+        };
+        let url = format!("{base}/v2/");
+        // Only for messages and scopes.
+        let reference = Reference {
+            registry: host.to_owned(),
+            repository: String::new(),
+            tag: None,
+            digest: None,
+        };
+        match self.get(&url, &reference, (ACCEPT_HEADER, "*/*")).await {
+            Ok(_) => Ok(()),
+            Err(error @ Error::Temporary(_)) => Err(error),
+            Err(_) => Err(Error::Fatal(format!(
+                "Get \"{url}\": unauthorized: authentication required"
+            ))),
+        }
+    }
+
+    async fn get(
+        &self,
+        url: &str,
+        reference: &Reference,
+        header: (HeaderName, &str),
+    ) -> Result<Response, Error> {
+        let unreachable = |error: reqwest::Error| Error::Temporary(format!("registry: {}", chain(&error)));
+        let send = |proof: Proof| {
+            let request = self.http.get(url).header(header.0.clone(), header.1);
+            let request = match proof {
+                Proof::None => request,
+                Proof::Token(token) => request.bearer_auth(token),
+                Proof::Basic(name, password) => request.basic_auth(name, Some(password)),
+            };
             request.send()
         };
-        let unreachable = |error: reqwest::Error| Error::Temporary(format!("registry: {}", chain(&error)));
-        let mut response = send(None).await.map_err(unreachable)?;
+        let mirrored = self.mirror.as_ref().is_some_and(|mirror| url.starts_with(mirror));
+        let credentials = self.credentials.as_deref().filter(|_| !mirrored);
+        let first = match credentials.and_then(|credentials| credentials.registry.clone()) {
+            Some(token) => Proof::Token(token),
+            None => Proof::None,
+        };
+        let mut response = send(first).await.map_err(unreachable)?;
         if response.status() == StatusCode::UNAUTHORIZED {
-            let challenge = response
-                .headers()
-                .get(WWW_AUTHENTICATE)
+            let challenge = response.headers().get(WWW_AUTHENTICATE);
+            let challenge = challenge
                 .and_then(|value| value.to_str().ok())
-                .unwrap_or("");
-            let token = self.token(challenge, reference).await?;
-            response = send(Some(token)).await.map_err(unreachable)?;
+                .unwrap_or("")
+                .to_owned();
+            let proof = self.answer(&challenge, reference, url, credentials).await?;
+            response = send(proof).await.map_err(unreachable)?;
         }
         match response.status() {
             status if status.is_success() => Ok(response),
@@ -162,10 +237,7 @@ impl Registry {
                 "No such image: {}",
                 reference.familiar()
             ))),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Error::Fatal(format!(
-                "pull access denied for {}, repository does not exist or may require authorization",
-                reference.familiar()
-            ))),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(denied(reference)),
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Err(
                 Error::Temporary(format!("registry answers {status} for {}", reference.familiar())),
             ),
@@ -176,40 +248,119 @@ impl Registry {
         }
     }
 
+    /// What a registry's challenge asks for.
+    async fn answer(
+        &self,
+        challenge: &str,
+        reference: &Reference,
+        url: &str,
+        credentials: Option<&Credentials>,
+    ) -> Result<Proof, Error> {
+        let (scheme, parameters) = challenge.split_once(' ').unwrap_or((challenge, ""));
+        let basic = credentials.and_then(|credentials| credentials.basic.clone());
+        match scheme.to_lowercase().as_str() {
+            "basic" => basic
+                .map(|(name, password)| Proof::Basic(name, password))
+                .ok_or_else(|| denied(reference)),
+            "bearer" => self
+                .token(parameters, reference, url, credentials)
+                .await
+                .map(Proof::Token),
+            _ => Err(denied(reference)),
+        }
+    }
+
     /// A token for reading, from the place that the registry's challenge names.
-    async fn token(&self, challenge: &str, reference: &Reference) -> Result<String, Error> {
-        let denied = || {
-            Error::Fatal(format!(
-                "pull access denied for {}, repository does not exist or may require authorization",
-                reference.familiar()
-            ))
-        };
-        let parameters = challenge.strip_prefix("Bearer ").ok_or_else(denied)?;
+    async fn token(
+        &self,
+        parameters: &str,
+        reference: &Reference,
+        asked: &str,
+        credentials: Option<&Credentials>,
+    ) -> Result<String, Error> {
         let parameter = |name: &str| {
             let (_, rest) = parameters.split_once(&format!("{name}=\""))?;
             rest.split_once('"').map(|(value, _)| value.to_owned())
         };
-        let realm = parameter("realm").ok_or_else(denied)?;
-        let scope = parameter("scope").unwrap_or_else(|| format!("repository:{}:pull", reference.repository));
-        let mut url = reqwest::Url::parse(&realm).map_err(|_| denied())?;
-        url.query_pairs_mut().append_pair("scope", &scope);
-        if let Some(service) = parameter("service") {
-            url.query_pairs_mut().append_pair("service", &service);
+        let realm = parameter("realm").ok_or_else(|| denied(reference))?;
+        let scope = parameter("scope").unwrap_or_else(|| match reference.repository.as_str() {
+            "" => String::new(),
+            repository => format!("repository:{repository}:pull"),
+        });
+        let service = parameter("service");
+        let mut url = reqwest::Url::parse(&realm).map_err(|_| denied(reference))?;
+        // A registry that was asked in private does not make us show a password in the clear.
+        if credentials.is_some() && url.scheme() != "https" && asked.starts_with("https://") {
+            return Err(Error::Fatal(format!(
+                "{realm}: the registry's token server is not spoken to in the clear"
+            )));
         }
+        let identity = credentials.and_then(|credentials| credentials.identity.clone());
+        let request = if let Some(identity) = identity {
+            let form = [
+                ("grant_type", "refresh_token"),
+                ("refresh_token", &identity),
+                ("client_id", "bramble"),
+                ("scope", &scope),
+                ("service", service.as_deref().unwrap_or_default()),
+            ];
+            let body = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(form)
+                .finish();
+            let form = self
+                .http
+                .post(url)
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+            form.body(body)
+        } else {
+            if !scope.is_empty() {
+                url.query_pairs_mut().append_pair("scope", &scope);
+            }
+            if let Some(service) = service {
+                url.query_pairs_mut().append_pair("service", &service);
+            }
+            match credentials.and_then(|credentials| credentials.basic.clone()) {
+                Some((name, password)) => self.http.get(url).basic_auth(name, Some(password)),
+                None => self.http.get(url),
+            }
+        };
         let unreachable = |error: reqwest::Error| Error::Temporary(format!("registry: {}", chain(&error)));
-        let response = self.http.get(url).send().await.map_err(unreachable)?;
-        if !response.status().is_success() {
-            return Err(denied());
+        let response = request.send().await.map_err(unreachable)?;
+        match response.status() {
+            status if status.is_success() => {}
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                return Err(Error::Temporary(format!(
+                    "the registry's token server answers {status}"
+                )));
+            }
+            _ => return Err(denied(reference)),
         }
         #[derive(serde::Deserialize)]
         struct Token {
             token: Option<String>,
             access_token: Option<String>,
         }
-        let token: Token =
-            serde_json::from_slice(&bounded(response, 1 << 20).await?).map_err(|_| denied())?;
-        token.token.or(token.access_token).ok_or_else(denied)
+        let body = bounded(response, 1 << 20).await?;
+        let token: Token = serde_json::from_slice(&body).map_err(|_| denied(reference))?;
+        token
+            .token
+            .or(token.access_token)
+            .ok_or_else(|| denied(reference))
     }
+}
+
+/// What a request shows.
+enum Proof {
+    None,
+    Token(String),
+    Basic(String, String),
+}
+
+fn denied(reference: &Reference) -> Error {
+    Error::Fatal(format!(
+        "pull access denied for {}, repository does not exist or may require authorization",
+        reference.familiar()
+    ))
 }
 
 /// An error and its causes: reqwest's own text says only that something went wrong.
@@ -284,3 +435,7 @@ mod tests {
         assert_eq!(first("nginx"), "http://mirror");
     }
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod doors;

@@ -275,5 +275,5 @@ async fn put(client: &Client, bytes: Vec<u8>, labels: HashMap<String, String>) -
         return Ok(());
     }
     let data = futures::stream::iter([Ok(Bytes::from(bytes))]);
-    content::write(client, &digest, size, labels, data).await
+    content::write(client, &digest, size, 0, labels, data).await
 }

@@ -164,7 +164,7 @@ impl Local {
             };
             let pinned_name = pinned.to_string();
             let known = store::id_of(&self.shared.client, &pinned_name).await.is_ok();
-            self.shared.puller.get(&pinned_name).await?;
+            self.shared.puller.get(&pinned_name, async { Ok(None) }).await?;
             if reference.digest.is_none() {
                 let request = GetImageRequest {
                     name: pinned_name.clone(),

@@ -2,7 +2,7 @@
 
 use super::refused::not_running;
 use super::{Local, Refused};
-use crate::container::{Container, number_of};
+use crate::container::Container;
 use crate::ended::Ended;
 use crate::kept;
 use containerd_client::services::v1::{
@@ -36,7 +36,7 @@ impl Local {
         let number = if signal.is_empty() {
             Some(SIGKILL)
         } else {
-            number_of(signal)
+            model::signal(signal)
         };
         let number = number.filter(|number| (1..=64).contains(number));
         let number = number.ok_or_else(|| Refused::Invalid(format!("invalid signal: {signal}")))?;
@@ -68,7 +68,7 @@ impl Local {
         let own = Container::new(self.shared.clone(), container.task.clone());
         let signal = match signal {
             "" => own.signal(),
-            name => number_of(name).ok_or_else(|| Refused::Invalid(format!("invalid signal: {name}")))?,
+            name => model::signal(name).ok_or_else(|| Refused::Invalid(format!("invalid signal: {name}")))?,
         };
         let ended = self.ended(container, Until::NotRunning);
         tokio::pin!(ended);

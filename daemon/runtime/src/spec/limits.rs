@@ -2,7 +2,7 @@
 
 use super::{Clamp, Parts};
 use exec::Error;
-use model::{ContainerSpec, Task};
+use model::{ContainerSpec, ResourceRequirements, Task};
 use serde_json::{Value, json};
 
 /// Between two looks of the scheduler, in microseconds (Docker's).
@@ -21,11 +21,14 @@ const DEVICES: [(i64, i64); 9] = [
 ];
 
 /// Limits of the container's control group.
-pub(super) fn resources(task: &Task, parts: &Parts<'_>) -> Value {
+///
+/// # Errors
+/// [`Error::Fatal`] for what this board can't do.
+pub(super) fn resources(task: &Task, parts: &Parts<'_>) -> Result<Value, Error> {
     let requirements = task.spec.resources.clone().unwrap_or_default();
     let (limits, kept) = (
-        requirements.limits.unwrap_or_default(),
-        requirements.reservations.unwrap_or_default(),
+        requirements.limits.clone().unwrap_or_default(),
+        requirements.reservations.clone().unwrap_or_default(),
     );
     let some = |value: Option<i64>| value.filter(|value| *value > 0);
     let mut devices = vec![json!({ "allow": false, "access": "rwm" })];
@@ -50,52 +53,51 @@ pub(super) fn resources(task: &Task, parts: &Parts<'_>) -> Value {
         let quota = (nano.saturating_mul(CPU_PERIOD) / 1_000_000_000).max(1_000);
         resources["cpu"] = json!({ "period": CPU_PERIOD, "quota": quota });
     }
+    if let Some(memory) = memory(&requirements, limits.memory_bytes, kept.memory_bytes, parts.clamp)? {
+        resources["memory"] = memory;
+    }
+    if let Some(pids) = limits.pids.filter(|pids| *pids != 0) {
+        resources["pids"] = json!({ "limit": pids });
+    }
+    Ok(resources)
+}
+
+fn memory(
+    requirements: &ResourceRequirements,
+    limit: Option<i64>,
+    kept: Option<i64>,
+    clamp: Clamp,
+) -> Result<Option<Value>, Error> {
+    let some = |value: Option<i64>| value.filter(|value| *value > 0);
     let mut memory = serde_json::Map::new();
-    if let Some(limit) = some(limits.memory_bytes) {
+    if let Some(limit) = some(limit) {
         memory.insert("limit".to_owned(), limit.into());
         if let Some(swap) = requirements.swap_bytes {
             let total = if swap < 0 { -1 } else { limit.saturating_add(swap) };
             memory.insert("swap".to_owned(), total.into());
         }
     }
-    if let Some(reservation) = some(kept.memory_bytes) {
+    if let Some(reservation) = some(kept) {
         memory.insert("reservation".to_owned(), reservation.into());
     }
     if let Some(swappiness) = requirements.memory_swappiness.filter(|value| *value >= 0) {
         memory.insert("swappiness".to_owned(), swappiness.into());
     }
-    if !memory.is_empty() {
-        resources["memory"] = memory.into();
+    if clamp.cgroup_v2 && memory.contains_key("swappiness") {
+        return Err(Error::Fatal(
+            "memory swappiness can't be set on this board: control groups of version 2 have no such setting"
+                .to_owned(),
+        ));
     }
-    if let Some(pids) = limits.pids.filter(|pids| *pids != 0) {
-        resources["pids"] = json!({ "limit": pids });
-    }
-    resources
+    Ok(Some(memory).filter(|memory| !memory.is_empty()).map(Value::from))
 }
 
 /// Limits of each process. Hard limits beyond what this process may give are cut down to that.
 pub(super) fn rlimits(container: &ContainerSpec, clamp: Clamp) -> Result<Vec<Value>, Error> {
     let mut all = Vec::new();
     for limit in container.ulimits.iter().flatten() {
-        let known = [
-            "core",
-            "cpu",
-            "data",
-            "fsize",
-            "locks",
-            "memlock",
-            "msgqueue",
-            "nice",
-            "nofile",
-            "nproc",
-            "rss",
-            "rtprio",
-            "rttime",
-            "sigpending",
-            "stack",
-        ];
-        if !known.contains(&limit.name.as_str()) {
-            return Err(Error::Fatal(format!("there is no ulimit {}", limit.name)));
+        if !model::ULIMITS.contains(&limit.name.as_str()) {
+            return Err(Error::Fatal(format!("invalid ulimit type: {}", limit.name)));
         }
         let most = match limit.name.as_str() {
             "nofile" => clamp.nofile,

@@ -5,29 +5,31 @@ mod limits;
 mod mounts;
 mod names;
 mod seccomp;
-mod templates;
 
 use crate::devices::Node;
 use crate::files::Shown;
 use crate::image::ImageConfig;
 use crate::users::User;
+use crate::volumes::Use;
 use exec::{Attached, Error};
-use model::{ContainerSpec, Task, Wishes};
+use model::template::TemplateBoard;
+use model::{ContainerSpec, GenericResource, Task, Wishes};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-pub(crate) use mounts::folders;
+pub(crate) use mounts::{make_sources, uses};
 pub(crate) use names::{hostname, hosts, name_of, resolv_conf, resolvers};
-pub(crate) use templates::{Board, fill, fill_file};
 
 /// All that a container's spec is made of.
 pub(crate) struct Parts<'a> {
+    /// With all templates filled in.
     pub task: &'a Task,
     pub image: &'a ImageConfig,
     pub user: User,
     /// None on the board's own network.
     pub network: Option<&'a Attached>,
-    pub board: &'a Board,
+    pub board: &'a TemplateBoard,
     /// Where `hosts`, `hostname` and `resolv.conf` of this container are.
     pub files: &'a Path,
     /// What the service's `bramble.` labels ask for.
@@ -36,6 +38,8 @@ pub(crate) struct Parts<'a> {
     pub devices: &'a [Node],
     /// Secrets and configs.
     pub shown: &'a [Shown],
+    /// Volumes that it uses.
+    pub uses: &'a [Use],
     /// Where volumes are.
     pub volumes: &'a Path,
     pub id: &'a str,
@@ -55,6 +59,10 @@ pub(crate) struct Clamp {
     pub withheld: u64,
     /// Lowest `oom_score_adj`.
     pub oom_score_adj: i64,
+    /// Whether the kernel can make mounts below a read-only one read-only as well.
+    pub recursive_read_only: bool,
+    /// Whether control groups are of version 2.
+    pub cgroup_v2: bool,
 }
 
 /// The spec, as JSON.
@@ -69,12 +77,15 @@ pub(crate) fn build(parts: &Parts<'_>) -> Result<Value, Error> {
         "cgroupsPath": format!("/bramble/{}", parts.id),
         "namespaces": namespaces(parts),
         "devices": parts.devices.iter().map(device).collect::<Vec<_>>(),
-        "resources": limits::resources(task, parts),
+        "resources": limits::resources(task, parts)?,
     });
     if !parts.wishes.privileged {
         linux["maskedPaths"] = json!(defaults::MASKED);
         linux["readonlyPaths"] = json!(defaults::READ_ONLY);
-        linux["seccomp"] = seccomp::profile(container, &capabilities(parts, container)?);
+        linux["seccomp"] = seccomp::profile(container, &capabilities(parts, container)?)?;
+    }
+    if let Some(propagation) = mounts::root_propagation(container) {
+        linux["rootfsPropagation"] = propagation.into();
     }
     if let Some(sysctls) = container.sysctls.as_ref().filter(|sysctls| !sysctls.is_empty()) {
         linux["sysctl"] = json!(sysctls);
@@ -108,6 +119,10 @@ fn namespaces(parts: &Parts<'_>) -> Value {
     }
     if !parts.wishes.ipc_of_host {
         namespaces.push(json!({ "type": "ipc" }));
+    }
+    // As Docker has it: of its control groups a container sees its own (version 1: what is mounted is its own anyway).
+    if parts.clamp.cgroup_v2 && !parts.wishes.privileged {
+        namespaces.push(json!({ "type": "cgroup" }));
     }
     if let Some(attached) = parts.network {
         namespaces.push(json!({ "type": "network", "path": attached.namespace }));
@@ -198,11 +213,8 @@ fn environment(parts: &Parts<'_>, container: &ContainerSpec) -> Vec<String> {
         }
     };
     parts.image.config.env.iter().flatten().for_each(|line| set(line));
-    container
-        .env
-        .iter()
-        .flatten()
-        .for_each(|line| set(&fill(line, parts.task, parts.board)));
+    container.env.iter().flatten().for_each(|line| set(line));
+    resources_given(parts.task).iter().for_each(|line| set(line));
     if let Some(home) = parts
         .user
         .home
@@ -218,11 +230,33 @@ fn environment(parts: &Parts<'_>, container: &ContainerSpec) -> Vec<String> {
 
 /// All capabilities that can be given here.
 pub(crate) fn every_capability(clamp: Clamp) -> Vec<String> {
-    let numbered = defaults::ALL_CAPABILITIES.into_iter().enumerate();
+    let numbered = model::CAPABILITIES.into_iter().enumerate();
     numbered
         .filter(|(number, _)| clamp.withheld >> number & 1 == 0)
         .map(|(_, name)| name.to_owned())
         .collect()
+}
+
+/// `DOCKER_RESOURCE_GPU=a,b` for the generic resources that a task was given.
+fn resources_given(task: &Task) -> Vec<String> {
+    let mut kinds: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for GenericResource {
+        named_resource_spec,
+        discrete_resource_spec,
+    } in task.assigned_generic_resources.iter().flatten()
+    {
+        let named = named_resource_spec
+            .iter()
+            .map(|named| (&named.kind, named.value.clone()));
+        let counted = discrete_resource_spec
+            .iter()
+            .map(|counted| (&counted.kind, counted.value.to_string()));
+        for (kind, value) in named.chain(counted) {
+            kinds.entry(kind.to_uppercase()).or_default().push(value);
+        }
+    }
+    let line = |(kind, values): (String, Vec<String>)| format!("DOCKER_RESOURCE_{kind}={}", values.join(","));
+    kinds.into_iter().map(line).collect()
 }
 
 /// Docker's default capabilities, with those that the service adds and without those that it drops.
@@ -231,21 +265,14 @@ fn capabilities(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Vec<Stri
     if parts.wishes.privileged {
         return Ok(every());
     }
-    let full = |name: &String| {
-        let name = name.to_uppercase();
-        if name == "ALL" || name.starts_with("CAP_") {
-            name
-        } else {
-            format!("CAP_{name}")
-        }
+    let full = |names: &Option<Vec<String>>| {
+        let all = names.iter().flatten().map(|name| model::capability(name));
+        all.collect::<Result<Vec<String>, String>>().map_err(Error::Fatal)
     };
-    let added: Vec<String> = container.capability_add.iter().flatten().map(full).collect();
-    let dropped: Vec<String> = container.capability_drop.iter().flatten().map(full).collect();
-    for name in added.iter().chain(&dropped) {
-        if name != "ALL" && !defaults::ALL_CAPABILITIES.contains(&name.as_str()) {
-            return Err(Error::Fatal(format!("there is no capability {name}")));
-        }
-    }
+    let (added, dropped) = (
+        full(&container.capability_add)?,
+        full(&container.capability_drop)?,
+    );
     let all = |names: &[String]| names.iter().any(|name| name == "ALL");
     let mut caps: Vec<String> = match (all(&added), all(&dropped)) {
         (true, _) => every(),
@@ -257,17 +284,6 @@ fn capabilities(parts: &Parts<'_>, container: &ContainerSpec) -> Result<Vec<Stri
     caps.sort();
     caps.dedup();
     Ok(caps)
-}
-
-/// A path below `root`, whatever `path` says: no way out by `..`.
-pub(crate) fn below(root: &Path, path: &str) -> PathBuf {
-    let inside = Path::new(path)
-        .components()
-        .filter_map(|component| match component {
-            std::path::Component::Normal(part) => Some(part),
-            _ => None,
-        });
-    root.join(inside.collect::<PathBuf>())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a container is called, and whom it asks for names: `hostname`, `hosts` and `resolv.conf`.
 
-use super::{Board, Parts, fill};
+use super::Parts;
 use exec::Error;
 use model::{ContainerSpec, Task};
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,13 +14,13 @@ pub(crate) fn hostname(parts: &Parts<'_>, container: &ContainerSpec) -> String {
     if parts.network.is_none() && !own {
         return parts.board.hostname.clone();
     }
-    name_of(parts.task, container, parts.board, parts.id)
+    name_of(container, parts.id)
 }
 
-/// The name of a container that has a network of its own.
-pub(crate) fn name_of(task: &Task, container: &ContainerSpec, board: &Board, id: &str) -> String {
+/// The name of a container that has a network of its own; its templates are filled in.
+pub(crate) fn name_of(container: &ContainerSpec, id: &str) -> String {
     match container.hostname.as_deref().filter(|name| !name.is_empty()) {
-        Some(name) => fill(name, task, board),
+        Some(name) => name.to_owned(),
         None => id.chars().take(12).collect(),
     }
 }

@@ -4,6 +4,10 @@
 //! ordinary programs use, nothing that changes the board, loads code into the kernel or reaches into other processes'
 //! namespaces. Calls of which a capability is asked come with the capability.
 
+#[path = "custom.rs"]
+mod custom;
+
+use exec::Error;
 use model::ContainerSpec;
 use serde_json::{Value, json};
 
@@ -77,13 +81,22 @@ const WITH: [(&str, &[&str]); 9] = [
 const NEW_NAMESPACES: u64 = 0x7E02_0000;
 
 /// The profile; none if the service asks for none.
-pub(super) fn profile(container: &ContainerSpec, capabilities: &[String]) -> Value {
+///
+/// # Errors
+/// [`Error::Fatal`] for a profile of the user's that can't be read.
+pub(super) fn profile(container: &ContainerSpec, capabilities: &[String]) -> Result<Value, Error> {
     let seccomp = container
         .privileges
         .as_ref()
         .and_then(|privileges| privileges.seccomp.as_ref());
-    if seccomp.and_then(|seccomp| seccomp.mode.as_deref()) == Some("unconfined") {
-        return Value::Null;
+    match seccomp.and_then(|seccomp| seccomp.mode.as_deref()) {
+        Some("unconfined") => return Ok(Value::Null),
+        Some("custom") => {
+            let profile = seccomp.and_then(|seccomp| seccomp.profile.as_deref());
+            return custom::convert(profile.unwrap_or_default(), capabilities)
+                .map_err(|error| Error::Fatal(format!("seccomp profile: {error}")));
+        }
+        _ => {}
     }
     let mut rules =
         vec![json!({ "names": CALLS.split_whitespace().collect::<Vec<_>>(), "action": "SCMP_ACT_ALLOW" })];
@@ -113,10 +126,10 @@ pub(super) fn profile(container: &ContainerSpec, capabilities: &[String]) -> Val
         "arm" => vec!["SCMP_ARCH_ARM"],
         _ => vec!["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
     };
-    json!({
+    Ok(json!({
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": 1,
         "architectures": architectures,
         "syscalls": rules,
-    })
+    }))
 }

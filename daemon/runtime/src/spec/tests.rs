@@ -5,6 +5,7 @@ use model::{Limits, Mount, ResourceRequirements, TaskSpec};
 fn image() -> ImageConfig {
     serde_json::from_value(json!({ "config": {
         "Entrypoint": ["/entry"], "Cmd": ["serve"], "Env": ["A=image", "B=image"], "WorkingDir": "/srv",
+        "Volumes": { "/var/lib/db": {} },
     }}))
     .unwrap()
 }
@@ -30,11 +31,17 @@ fn spec_of(container: ContainerSpec, resources: Option<ResourceRequirements>) ->
         resources,
         ..TaskSpec::default()
     };
-    let board = Board {
+    let board = TemplateBoard {
         hostname: "board-1".into(),
         os: "linux".into(),
         architecture: "aarch64".into(),
     };
+    let data = model::template::fields(&task, &board);
+    if let Some(container) = &mut task.spec.container_spec {
+        *container = model::template::expand(container, &data).map_err(Error::Fatal)?;
+    }
+    let container = task.spec.container_spec.clone().unwrap_or_default();
+    let uses = uses("0123456789abcdef", &image(), &container)?;
     build(&Parts {
         task: &task,
         image: &image(),
@@ -55,6 +62,7 @@ fn spec_of(container: ContainerSpec, resources: Option<ResourceRequirements>) ->
             access: "rw".to_owned(),
         }],
         init: None,
+        uses: &uses,
         volumes: Path::new("/var/volumes"),
         id: "0123456789abcdef",
         clamp: Clamp {
@@ -62,6 +70,8 @@ fn spec_of(container: ContainerSpec, resources: Option<ResourceRequirements>) ->
             nproc: None,
             withheld: 0,
             oom_score_adj: 0,
+            recursive_read_only: true,
+            cgroup_v2: true,
         },
     })
 }
@@ -92,7 +102,7 @@ fn command_and_arguments_follow_dockers_rule() {
 
 #[test]
 fn environment_is_overlaid_and_filled_in() {
-    let env = strings(&["A=service", "B", "N={{.Node.Hostname}}-{{.Task.Slot}}-{{.What}}"]);
+    let env = strings(&["A=service", "B", "N={{.Node.Hostname}}-{{.Task.Slot}}"]);
     let spec = spec_of(
         ContainerSpec {
             env,
@@ -104,7 +114,7 @@ fn environment_is_overlaid_and_filled_in() {
     let env: Vec<String> = serde_json::from_value(spec["process"]["env"].clone()).unwrap();
     assert!(env.contains(&"A=service".to_owned()));
     assert!(!env.iter().any(|line| line.starts_with("B=")));
-    assert!(env.contains(&"N=board-1-2-{{.What}}".to_owned()));
+    assert!(env.contains(&"N=board-1-2".to_owned()));
     assert!(env.contains(&"HOSTNAME=0123456789ab".to_owned()));
 }
 
@@ -157,36 +167,103 @@ fn namespaces_cannot_be_made_without_the_capability() {
     assert!(rules(&["SYS_ADMIN"]).contains("\"unshare\""));
 }
 
-#[test]
-fn a_mount_may_take_the_place_of_one_of_ours_and_a_volume_stays_in_its_folder() {
-    let mount = |kind: &str, source: &str, target: &str| Mount {
+fn mount(kind: &str, source: &str, target: &str) -> Mount {
+    Mount {
         kind: Some(kind.into()),
         source: Some(source.into()),
         target: Some(target.into()),
         ..Mount::default()
+    }
+}
+
+fn mounted(mounts: Vec<Mount>) -> Result<Vec<Value>, Error> {
+    let container = ContainerSpec {
+        mounts: Some(mounts),
+        ..Default::default()
     };
-    let mounts = vec![
+    let spec = spec_of(container, None)?;
+    Ok(spec["mounts"].as_array().unwrap().clone())
+}
+
+#[test]
+fn a_mount_may_take_the_place_of_one_of_ours_and_a_volume_stays_in_its_folder() {
+    let all = mounted(vec![
         mount("tmpfs", "", "/dev/shm"),
-        mount("volume", "../../etc", "/data"),
-    ];
-    let spec = spec_of(
-        ContainerSpec {
-            mounts: Some(mounts),
-            ..Default::default()
-        },
-        None,
-    )
+        mount("volume", "data-{{.Task.Slot}}", "/data"),
+    ])
     .unwrap();
-    let all = spec["mounts"].as_array().unwrap();
-    assert_eq!(
+    let at = |target: &str| {
         all.iter()
-            .filter(|mount| mount["destination"] == "/dev/shm")
-            .count(),
-        1
+            .filter(|mount| mount["destination"] == target)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(at("/dev/shm").len(), 1);
+    assert_eq!(at("/data")[0]["source"], "/var/volumes/data-2/_data");
+    // What the image calls a volume gets one that goes with the container.
+    let own = at("/var/lib/db")[0]["source"].as_str().unwrap();
+    assert!(own.starts_with("/var/volumes/") && own.len() == "/var/volumes//_data".len() + 64);
+    assert!(mounted(vec![mount("volume", "../../etc", "/data")]).is_err());
+    let covered = mounted(vec![mount("tmpfs", "", "/var/lib/db/")]).unwrap();
+    assert!(!covered.iter().any(|mount| mount["destination"] == "/var/lib/db"));
+}
+
+#[test]
+fn options_of_mounts_are_dockers() {
+    let mut scratch = mount("tmpfs", "", "/scratch");
+    scratch.tmpfs_options = Some(model::TmpfsOptions {
+        size_bytes: Some(4096),
+        mode: Some(0o700),
+        options: Some(vec![vec!["exec".to_owned()]]),
+    });
+    let mut bound = mount("bind", "/srv", "/srv");
+    bound.read_only = Some(true);
+    bound.bind_options = Some(model::BindOptions {
+        propagation: Some("rslave".to_owned()),
+        ..Default::default()
+    });
+    let container = ContainerSpec {
+        mounts: Some(vec![scratch.clone(), bound]),
+        ..Default::default()
+    };
+    let spec = spec_of(container, None).unwrap();
+    let options = |target: &str| {
+        let all = spec["mounts"].as_array().unwrap();
+        all.iter().find(|mount| mount["destination"] == target).unwrap()["options"].clone()
+    };
+    assert_eq!(
+        options("/scratch"),
+        json!(["nosuid", "nodev", "rw", "size=4096", "mode=700"])
     );
-    let data = all.iter().find(|mount| mount["destination"] == "/data").unwrap();
-    assert!(data["source"].as_str().unwrap().starts_with("/var/volumes/"));
-    assert!(!data["source"].as_str().unwrap().contains("/etc"));
+    assert_eq!(options("/srv"), json!(["rbind", "rslave", "rro"]));
+    assert_eq!(spec["linux"]["rootfsPropagation"], "rslave");
+    assert!(
+        spec["linux"]["namespaces"]
+            .as_array()
+            .unwrap()
+            .contains(&json!({ "type": "cgroup" }))
+    );
+    scratch.tmpfs_options = Some(model::TmpfsOptions {
+        options: Some(vec![vec!["uid".to_owned(), "7".to_owned()]]),
+        ..Default::default()
+    });
+    assert!(mounted(vec![scratch]).is_err());
+}
+
+#[test]
+fn what_a_board_can_not_do_is_said() {
+    let swappy = ResourceRequirements {
+        memory_swappiness: Some(10),
+        ..Default::default()
+    };
+    let refused = spec_of(ContainerSpec::default(), Some(swappy))
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("swappiness"), "{refused}");
+    let unheard_of = ContainerSpec {
+        capability_add: strings(&["FLY"]),
+        ..Default::default()
+    };
+    assert!(spec_of(unheard_of, None).is_err());
 }
 
 #[test]
