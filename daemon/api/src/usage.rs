@@ -16,8 +16,10 @@ pub(crate) async fn disk_usage(State(front): State<Front>, uri: Uri) -> Result<J
     let query = query(&uri);
     let wanted = |kind: &str| query.text("type").is_none_or(|only| only == kind);
     let containers = front.backend.containers().await?;
-    let mut shown =
-        json!({ "BuildCache": null, "Containers": null, "Images": null, "LayersSize": 0, "Volumes": null });
+    let mut shown = json!({ "BuildCache": null, "BuilderSize": 0, "Containers": null, "Images": null, "LayersSize": 0, "Volumes": null });
+    if wanted("volume") {
+        shown["Volumes"] = json!(front.backend.volumes().usage().await?);
+    }
     if wanted("image") {
         let all = front.backend.images().await?;
         let mut layers = BTreeMap::new();
