@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bramble_e2e::{PATIENCE, docker, leader, settled};
-use lab::{Lab, Style, Tally};
+use lab::{Lab, Since, Style, Tally};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
@@ -148,13 +148,14 @@ fn a_board_that_is_cut_off_takes_only_its_own_connections_along() -> Result<()> 
 
 /// Does something while clients of both styles ask all boards; none may be failed.
 fn under_load(lab: &Lab, what: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
-    let targets = at(lab, &[1, 2, 3]);
+    let (targets, since) = (at(lab, &[1, 2, 3]), Since::now());
     let loads = [Style::keeping(), Style::connecting()].map(|style| lab.load(&targets, style));
     let acted = act();
+    let seconds = since.seconds();
     for load in loads {
         let tally: Tally = load?.stop()?.clean().with_context(|| what.to_owned())?;
         println!(
-            "{what}: {} requests, the slowest took {:?}",
+            "{what}: {} requests in {seconds:.1} s, the slowest took {:?}",
             tally.answered, tally.slowest
         );
     }
