@@ -133,5 +133,5 @@ pub trait Local: Send + Sync + 'static {
     async fn save(&self, wanted: Vec<(String, Vec<String>)>) -> Result<Stream<Bytes>, Error>;
 
     /// What happened here since then, as far as it is known, and what happens from now on.
-    async fn happenings(&self, since: Option<Timestamp>) -> Result<Stream<LocalEvent>, Error>;
+    fn happenings(&self, since: Option<Timestamp>) -> (Vec<LocalEvent>, Stream<LocalEvent>);
 }

@@ -326,9 +326,17 @@ async fn ping_says_what_the_docker_command_looks_for() {
 #[tokio::test]
 async fn events_of_the_past_are_told_as_far_as_they_fit() {
     for (query, seconds) in [
-        ("until=400", vec![100, 200, 300]),
-        ("since=150&until=400", vec![200, 300]),
-        ("since=150&until=250", vec![200]),
+        ("until=400", vec![100, 200, 250, 300]),
+        ("since=150&until=400", vec![200, 250, 300]),
+        (
+            "since=150&until=400&filters=%7B%22scope%22%3A%5B%22local%22%5D%7D",
+            vec![250],
+        ),
+        (
+            "since=150&until=400&filters=%7B%22event%22%3A%5B%22exec_create%22%5D%7D",
+            vec![250],
+        ),
+        ("since=150&until=250", vec![200, 250]),
         (
             "until=400&filters=%7B%22type%22%3A%5B%22service%22%5D%7D",
             vec![100, 300],
@@ -336,7 +344,7 @@ async fn events_of_the_past_are_told_as_far_as_they_fit() {
         ("until=400&filters=%7B%22node%22%3A%5B%22we%22%5D%7D", vec![200]),
         (
             "until=400&filters=%7B%22container%22%3A%5B%22web%22%5D%7D",
-            vec![],
+            vec![250],
         ),
         (
             "until=400&filters=%7B%22label%22%3A%5B%22name%3Ddb%22%5D%7D",
@@ -614,6 +622,7 @@ async fn volumes_are_filtered_and_pruned_as_docker_does() {
         let request = http::Request::builder()
             .method(method)
             .uri(path)
+            .header("bramble-role", "admin")
             .body(Bytes::new())
             .unwrap();
         let routes = routes.clone();

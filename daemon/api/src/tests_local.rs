@@ -124,8 +124,16 @@ impl Local for World {
     async fn save(&self, _: Vec<(String, Vec<String>)>) -> Result<Stream<Bytes>, Error> {
         Ok(Box::pin(futures::stream::iter([Ok(Bytes::from_static(b"tar"))])))
     }
-    async fn happenings(&self, _: Option<Timestamp>) -> Result<Stream<LocalEvent>, Error> {
-        Ok(Box::pin(futures::stream::empty()))
+    fn happenings(&self, since: Option<Timestamp>) -> (Vec<LocalEvent>, Stream<LocalEvent>) {
+        let event = LocalEvent {
+            kind: "container",
+            action: "exec_create: sh".to_owned(),
+            id: "c1234".to_owned(),
+            attributes: [("name".to_owned(), "web.1.t1234".to_owned())].into(),
+            at: Timestamp::from_second(250).unwrap(),
+        };
+        let past = since.is_some_and(|since| event.at >= since).then_some(event);
+        (past.into_iter().collect(), Box::pin(futures::stream::empty()))
     }
 }
 

@@ -27,11 +27,6 @@ pub(super) fn refused(refused: Refused) -> Error {
     }
 }
 
-/// True of more than the empty object, which the docker command sends when nobody has logged in.
-fn has_credentials(auth: &str) -> bool {
-    !matches!(auth.trim_end_matches('='), "" | "e30" | "bnVsbA")
-}
-
 #[async_trait]
 impl api::Local for Backend {
     async fn containers(&self) -> Result<Vec<LocalContainer>, Error> {
@@ -179,13 +174,15 @@ impl api::Local for Backend {
     }
 
     async fn pull(&self, name: &str, auth: Option<String>) -> Result<(String, bool), Error> {
-        if auth.is_some_and(|auth| has_credentials(&auth)) {
-            return Err(Error::Unimplemented(
-                "boards pull by hand without credentials: a service takes them along with --with-registry-auth"
-                    .to_owned(),
-            ));
-        }
-        self.runtime.local().pull(name).await.map_err(refused)
+        let credentials = match auth {
+            Some(auth) => runtime::Credentials::read(&auth).map_err(Error::Invalid)?,
+            None => None,
+        };
+        self.runtime
+            .local()
+            .pull(name, credentials)
+            .await
+            .map_err(refused)
     }
 
     async fn load(&self, archive: Stream<Bytes>) -> Result<Vec<(String, Vec<String>)>, Error> {
@@ -209,7 +206,7 @@ impl api::Local for Backend {
         self.runtime.local().save(wanted).map_err(refused)
     }
 
-    async fn happenings(&self, since: Option<Timestamp>) -> Result<Stream<LocalEvent>, Error> {
-        Ok(self.runtime.local().happenings(since))
+    fn happenings(&self, since: Option<Timestamp>) -> (Vec<LocalEvent>, Stream<LocalEvent>) {
+        self.runtime.local().happenings(since)
     }
 }

@@ -9,14 +9,16 @@ use tokio_stream::wrappers::BroadcastStream;
 impl Local {
     /// What happened since then, as far as it is kept, and what happens from now on. Who listens too slowly misses some,
     /// and is told so.
-    pub fn happenings(&self, since: Option<Timestamp>) -> BoxStream<'static, Result<LocalEvent, String>> {
+    pub fn happenings(
+        &self,
+        since: Option<Timestamp>,
+    ) -> (Vec<LocalEvent>, BoxStream<'static, Result<LocalEvent, String>>) {
         let (past, live) = self.shared.scene.listen();
         let past = past
             .into_iter()
-            .filter(move |event| since.is_some_and(|since| event.at >= since))
-            .map(Ok);
+            .filter(move |event| since.is_some_and(|since| event.at >= since));
         let live = BroadcastStream::new(live)
             .map(|event| event.map_err(|missed| format!("too slow: events are missing ({missed})")));
-        Box::pin(futures::stream::iter(past).chain(live))
+        (past.collect(), Box::pin(live))
     }
 }

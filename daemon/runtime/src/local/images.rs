@@ -5,7 +5,7 @@ use crate::client::{SNAPSHOTTER, or_gone, refusal};
 use crate::image::load::load;
 use crate::image::save::{self, Wanted};
 use crate::image::store::{self, LOCAL_LABEL, leased};
-use crate::image::{ImageConfig, Reference, chain_ids, content, ingest};
+use crate::image::{Credentials, ImageConfig, Reference, chain_ids, content, ingest};
 use crate::kept;
 use bytes::Bytes;
 use containerd_client::services::v1::snapshots::UsageRequest;
@@ -146,15 +146,20 @@ impl Local {
         Ok(())
     }
 
-    /// Pulls an image anew: true if it is another one than before.
+    /// Pulls an image anew, with a user's credentials: true if it is another one than before.
     ///
     /// # Errors
     /// [`Refused::NotFound`] if there is none, [`Refused::Failed`] if the registry can't be asked.
-    pub async fn pull(&self, reference: &str) -> Result<(String, bool), Refused> {
+    pub async fn pull(
+        &self,
+        reference: &str,
+        credentials: Option<Credentials>,
+    ) -> Result<(String, bool), Refused> {
         let reference = Reference::parse(reference).map_err(Refused::Invalid)?;
         let name = reference.to_string();
         let before = store::id_of(&self.shared.client, &name).await.ok();
-        let resolved = crate::image::resolve(&self.shared.registry, &reference).await?;
+        let resolved =
+            crate::image::resolve(&self.shared.registry.with(credentials.clone()), &reference).await?;
         let current = before.is_some() && self.is_current(&name, &resolved.digest).await;
         if !current {
             // Pulled by its digest, then named: an image that is there goes on being used until the new one is whole.
@@ -164,7 +169,10 @@ impl Local {
             };
             let pinned_name = pinned.to_string();
             let known = store::id_of(&self.shared.client, &pinned_name).await.is_ok();
-            self.shared.puller.get(&pinned_name, async { Ok(None) }).await?;
+            self.shared
+                .puller
+                .get(&pinned_name, async { Ok(credentials) })
+                .await?;
             if reference.digest.is_none() {
                 let request = GetImageRequest {
                     name: pinned_name.clone(),
