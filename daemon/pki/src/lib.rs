@@ -4,13 +4,7 @@
 //! Everything here is synchronous and opens no socket: it makes values that the rooms with sockets use. It knows
 //! nothing of Raft, of services or of what a node may do; it only says who is on the other side of a connection.
 //!
-//! | key | used for | lives in | made by | renewed |
-//! |---|---|---|---|---|
-//! | root key ([`Ca`]) | signing nodes' certificates | the replicated state | the founder | never |
-//! | node key ([`Identity`]) | TLS of one node | `tls/node.key` of that node | the node | with each certificate |
-//! | join token ([`Token`]) | joining by hand | the replicated state | the founder, `--rotate` | by hand |
-//! | join key ([`JoinKey`]) | boards finding each other | the card, until the board is in | the card's writer | never |
-//! | seal ([`Sealer`]) | the Raft log and snapshots on disk | a file of that node | the node | never |
+//! Which key is for what, where it lies, and how it is changed: `KEYS.md` in this room.
 
 pub mod access;
 pub mod ca;
