@@ -159,6 +159,8 @@ fn driver(driver: Option<&Driver>) -> Result<(), Refusal> {
                     "invalid {MTU_OPTION} {value}: 576 to 9000 bytes are possible"
                 )));
             }
+            // The docker command itself makes "" of `--opt encrypted`.
+            "encrypted" if matches!(value.as_str(), "false" | "0") => {}
             "encrypted" => {
                 return Err(Refusal::Unimplemented(
                     "encrypted overlay networks are not built yet: leave --opt encrypted out".to_owned(),

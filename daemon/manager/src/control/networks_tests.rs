@@ -123,6 +123,7 @@ fn what_is_not_built_is_refused_in_words() {
         assert!(matches!(make(&founded(), spec), Err(Refusal::Unimplemented(_))));
     }
     assert!(make(&founded(), options(MTU_OPTION, "1400")).is_ok());
+    assert!(make(&founded(), options("encrypted", "false")).is_ok());
     assert!(matches!(
         make(&founded(), options(MTU_OPTION, "9999")),
         Err(Refusal::Invalid(_))

@@ -153,9 +153,11 @@ fn placement(placement: &Placement) -> Result<(), Refusal> {
             .spread
             .as_ref()
             .map_or("", |spread| spread.spread_descriptor.as_str());
-        if !over.starts_with("node.labels.") && !over.starts_with("engine.labels.") {
+        let known = over.to_ascii_lowercase();
+        let over_label = known.starts_with("node.labels.") || known.starts_with("engine.labels.");
+        if !over_label && !matches!(known.as_str(), "node.id" | "node.hostname") {
             return Err(Refusal::invalid(format!(
-                "placement preference '{over}': spread goes over node.labels.NAME or engine.labels.NAME"
+                "placement preference '{over}': spread goes over node.labels.NAME, engine.labels.NAME, node.id or node.hostname"
             )));
         }
     }

@@ -133,8 +133,13 @@ impl Ranking {
     }
 }
 
-/// The board's value of `node.labels.NAME` or `engine.labels.NAME`; empty if it has none.
+/// The board's value of `node.labels.NAME`, `engine.labels.NAME`, `node.id` or `node.hostname`; empty if it has none.
 fn value<'a>(node: &'a Node, descriptor: &str) -> &'a str {
+    match descriptor.to_ascii_lowercase().as_str() {
+        "node.id" => return node.id.as_str(),
+        "node.hostname" => return &node.description.hostname,
+        _ => {}
+    }
     let name = |prefix: &str| {
         let head = descriptor.get(..prefix.len())?;
         head.eq_ignore_ascii_case(prefix)
