@@ -10,6 +10,7 @@
 
 pub mod backend;
 mod body;
+mod boundary;
 mod containers;
 mod contexts;
 mod deposits;

@@ -3,13 +3,13 @@
 //! Whoever comes by the unix socket is an administrator, as with Docker. A client over TCP is what its certificate says. A
 //! follower checks before it passes a request on, and says in a header for whom it asks; the header counts from managers only.
 //!
-//! `deploy` may run any service, also one that mounts a board's folders or has its devices: it is to be trusted with the
-//! boards' files as far as that goes, and not with the cluster's keys, nodes and settings.
+//! `deploy` may run any service that stays within its containers; one that reaches the board itself, by its folders, devices or
+//! privileges, takes an administrator (see `boundary`).
 
-use crate::Error;
+use crate::{Error, boundary};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method};
-use model::AccessRole;
+use model::{AccessRole, ServiceSpec};
 
 /// For whom a follower asks; taken off whatever comes from outside.
 pub(crate) const HEADER: &str = "bramble-role";
@@ -48,6 +48,21 @@ impl Visitor {
             role: AccessRole::View,
             certificate: None,
         })
+    }
+
+    /// Whether such a service may be asked for.
+    ///
+    /// # Errors
+    /// 403 with what takes an administrator.
+    pub(crate) fn may_run(&self, spec: &ServiceSpec) -> Result<(), Error> {
+        match boundary::crossed(spec) {
+            Some(what) if self.role < AccessRole::Admin => Err(Error::Forbidden(format!(
+                "access denied: {what} gives a service the board itself, for which a certificate with the role admin is \
+                 needed; this one has the role {}",
+                self.role
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Says to the leader for whom is asked.

@@ -2,6 +2,7 @@
 
 use crate::filters::Filters;
 use crate::find::find;
+use crate::roles::Visitor;
 use crate::routes::{Front, query};
 use crate::{Error, body, system};
 use axum::Json;
@@ -84,8 +85,10 @@ pub(crate) async fn create(
     State(front): State<Front>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Error> {
+    let visitor = Visitor::of(&request);
     let (parts, body) = request.into_parts();
     let spec: ServiceSpec = body::json(&body::read(&parts.headers, body).await?)?;
+    visitor.may_run(&spec)?;
     let id = front
         .backend
         .create_service(spec, system::registry_auth(&parts.headers))
@@ -146,6 +149,7 @@ pub(crate) async fn update(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<Value>, Error> {
+    let visitor = Visitor::of(&request);
     let (parts, body) = request.into_parts();
     let query = query(&parts.uri);
     let version = query.version()?;
@@ -164,7 +168,9 @@ pub(crate) async fn update(
     let spec = if back {
         None
     } else {
-        Some(body::json::<ServiceSpec>(&body)?)
+        let spec = body::json::<ServiceSpec>(&body)?;
+        visitor.may_run(&spec)?;
+        Some(spec)
     };
     let service = find(front.backend.services().await?, &id)?;
     front

@@ -616,6 +616,25 @@ async fn a_role_is_enforced_and_carried_to_the_leader() {
 }
 
 #[tokio::test]
+async fn who_deploys_does_not_get_at_the_boards() {
+    let spec = r#"{"Name":"x","Mode":{"Replicated":{}},"TaskTemplate":{"ContainerSpec":{"Image":"x",
+        "Mounts":[{"Type":"bind","Source":"/run","Target":"/x"}]}}}"#;
+    for (role, path, status) in [
+        ("deploy", "/services/create", 403),
+        ("deploy", "/services/s1234/update?version=1", 403),
+        ("admin", "/services/create", 201),
+    ] {
+        let request = http::Request::builder().method("POST").uri(path);
+        let request = request
+            .header("bramble-role", role)
+            .body(Bytes::from(spec))
+            .unwrap();
+        let answered = answer(&router(Arc::<World>::default()), request).await;
+        assert_eq!(answered.status().as_u16(), status, "{role} {path}");
+    }
+}
+
+#[tokio::test]
 async fn volumes_are_filtered_and_pruned_as_docker_does() {
     let routes = router(Arc::new(World::default()));
     let ask = |method: &'static str, path: String| {
