@@ -1,6 +1,7 @@
 //! What holds at any moment, whatever happens.
 
 use super::World;
+use jiff::SignedDuration;
 use model::*;
 use std::collections::BTreeMap;
 
@@ -220,6 +221,11 @@ fn undone(world: &World, service: &Service) -> Option<String> {
         Some(job) => job.total_completions.unwrap_or(1),
         None => world.view.nodes().count() as u64,
     };
-    let begun = status.last_execution.is_some();
+    // A run at a given time begins when it likes, also just before this look: it may take its time.
+    let just_begun = status.schedule.is_some()
+        && status
+            .last_execution
+            .is_some_and(|begun| begun + SignedDuration::from_mins(20) > world.now);
+    let begun = status.last_execution.is_some() && !just_begun;
     (begun && done != total).then(|| format!("{done} of {total} are done"))
 }
