@@ -55,6 +55,18 @@ fn containers() -> Result<()> {
         said.lines().count() == 1 && !said.contains(&tty)
     })?;
     contains(&docker(board, "ps -a")?, "Exited (137)")?;
+
+    let told = docker(
+        board,
+        &format!("events --since 10m --until 0s --filter container={tty}"),
+    )?;
+    for action in [" container start ", " container pause ", " container die "] {
+        contains(&told, action)?;
+    }
+    contains(
+        &docker(board, "events --since 10m --until 0s --filter type=service")?,
+        " service create ",
+    )?;
     Ok(())
 }
 

@@ -37,16 +37,22 @@ fn in_turn(lab: &Lab, boards: &[usize], tasks: usize) -> Result<()> {
     Ok(())
 }
 
+/// Three tasks behind the port of every board.
+fn serving(lab: &Lab, options: &str) -> Result<()> {
+    let board = lab.board(1);
+    docker(
+        board,
+        &format!("service create -d --name web --replicas 3 {options} -p 8080:80 whoami:latest"),
+    )?;
+    settled(lab, board, "web", 3)?;
+    in_turn(lab, &[1, 2, 3], 3)
+}
+
 #[test]
 fn boards_take_exact_turns_and_tasks_see_the_client_itself() -> Result<()> {
     let lab = Lab::up("mesh-turns", 3)?;
     let board = lab.board(1);
-    docker(
-        board,
-        "service create -d --name web --replicas 3 -p 8080:80 whoami:latest",
-    )?;
-    settled(&lab, board, "web", 3)?;
-    in_turn(&lab, &[1, 2, 3], 3)?;
+    serving(&lab, "")?;
     for target in at(&lab, &[1, 2, 3]) {
         let mut counts = std::collections::BTreeMap::new();
         for _ in 0..99 {
@@ -76,12 +82,7 @@ fn boards_take_exact_turns_and_tasks_see_the_client_itself() -> Result<()> {
 fn nothing_is_dropped_while_things_change() -> Result<()> {
     let lab = Lab::up("mesh-load", 3)?;
     let board = lab.board(1);
-    docker(
-        board,
-        "service create -d --name web --replicas 3 --update-delay 0s --update-monitor 1s -p 8080:80 whoami:latest",
-    )?;
-    settled(&lab, board, "web", 3)?;
-    in_turn(&lab, &[1, 2, 3], 3)?;
+    serving(&lab, "--update-delay 0s --update-monitor 1s")?;
 
     under_load(&lab, "a rolling update", || {
         docker(board, "service update --env-add ROUND=2 web")?;
@@ -120,12 +121,7 @@ fn nothing_is_dropped_while_things_change() -> Result<()> {
 fn a_board_that_is_cut_off_takes_only_its_own_connections_along() -> Result<()> {
     let lab = Lab::up("mesh-cut", 3)?;
     let board = lab.board(1);
-    docker(
-        board,
-        "service create -d --name web --replicas 3 -p 8080:80 whoami:latest",
-    )?;
-    settled(&lab, board, "web", 3)?;
-    in_turn(&lab, &[1, 2, 3], 3)?;
+    serving(&lab, "")?;
     let cut = leader(&lab, board)?;
     let others: Vec<usize> = (1..=3).filter(|number| *number != cut).collect();
     let load = lab.load(&at(&lab, &others), Style::connecting())?;

@@ -157,3 +157,28 @@ fn value<'a>(node: &'a Node, descriptor: &str) -> &'a str {
     };
     found.map_or("", String::as_str)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_spread_over() {
+        let mut node = Node {
+            id: "n1".into(),
+            ..Node::default()
+        };
+        node.description.hostname = "board-1".to_owned();
+        node.spec.labels.insert("dc".to_owned(), "a".to_owned());
+        for (descriptor, found) in [
+            ("node.labels.dc", "a"),
+            ("Node.Labels.dc", "a"),
+            ("node.labels.none", ""),
+            ("engine.labels.dc", ""),
+            ("node.id", "n1"),
+            ("node.hostname", "board-1"),
+        ] {
+            assert_eq!(value(&node, descriptor), found, "{descriptor}");
+        }
+    }
+}
