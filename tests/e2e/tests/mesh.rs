@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 const PORT: u16 = 8080;
+/// A process runs a moment before it listens: only with a check is a task not called too early.
+const ASK: &str =
+    "--health-cmd wget${IFS}-qO-${IFS}127.0.0.1 --health-start-period 30s --health-start-interval 200ms";
 
 fn at(lab: &Lab, boards: &[usize]) -> Vec<SocketAddr> {
     let address = |number: &usize| (lab.board(*number).address(), PORT).into();
@@ -42,7 +45,7 @@ fn serving(lab: &Lab, options: &str) -> Result<()> {
     let board = lab.board(1);
     docker(
         board,
-        &format!("service create -d --name web --replicas 3 {options} -p 8080:80 whoami:latest"),
+        &format!("service create -d --name web --replicas 3 {ASK} {options} -p 8080:80 whoami:latest"),
     )?;
     settled(lab, board, "web", 3)?;
     in_turn(lab, &[1, 2, 3], 3)
