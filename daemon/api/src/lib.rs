@@ -20,6 +20,7 @@ mod filters;
 mod find;
 mod hijack;
 mod images;
+mod leftover;
 pub mod local;
 mod logs;
 mod networks;

@@ -1,12 +1,13 @@
 //! The socket.
 
 use crate::Backend;
+use crate::leftover::Leftover;
 use crate::roles::{HEADER, Visitor};
 use crate::routes::router;
 use axum::Router;
-use axum::extract::Request;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -98,11 +99,15 @@ pub(crate) async fn connection(
     let known = tower::service_fn(move |request: axum::http::Request<hyper::body::Incoming>| {
         let (router, visitor) = (router.clone(), visitor.clone());
         async move {
-            let mut request: Request = request.map(axum::body::Body::new);
+            let (mut request, leftover) = Leftover::of(request);
             // Who asks is known by the door, and by nothing that a client says.
             request.headers_mut().remove(HEADER);
             request.extensions_mut().insert(visitor);
-            tower::ServiceExt::oneshot(router, request).await
+            let answer = tower::ServiceExt::oneshot(router, request).await?;
+            if answer.status().is_client_error() || answer.status().is_server_error() {
+                leftover.discard().await;
+            }
+            Ok::<_, Infallible>(answer)
         }
     });
     let connection = hyper::server::conn::http1::Builder::new()

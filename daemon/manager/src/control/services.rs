@@ -148,7 +148,15 @@ pub fn update(
             job.last_execution = Some(now).filter(|_| forced || !is_timed(&spec));
         }
     }
-    if replaces || status.is_some() {
+    // How an earlier update ended is over with any other (as in swarmkit): the docker command takes a completed one for the
+    // one that it waits for, and would not wait for a scaling.
+    let is_over = service.update_status.as_ref().is_some_and(|status| {
+        matches!(
+            status.state,
+            UpdateState::Completed | UpdateState::RollbackCompleted
+        )
+    });
+    if replaces || status.is_some() || is_over {
         service.update_status = status;
     }
     // Also of a rollback: going back once more is going forth. By itself a rollback is never rolled back (swarm.md 1.5).

@@ -91,6 +91,33 @@ fn a_rollback_takes_the_previous_spec_and_another_one_goes_forth() {
     assert_eq!(service.spec, web("nginx:2"));
 }
 
+/// The docker command would take it for the end of what it just asked for, and not wait for a scaling.
+#[test]
+fn how_an_earlier_update_ended_is_over_with_the_next_and_one_under_way_goes_on() {
+    for (state, stays) in [
+        (UpdateState::Completed, false),
+        (UpdateState::RollbackCompleted, false),
+        (UpdateState::Updating, true),
+        (UpdateState::Paused, true),
+    ] {
+        let (view, mut service) = created(web("nginx:1"));
+        service.update_status = Some(UpdateStatus {
+            state,
+            started_at: None,
+            completed_at: None,
+            message: String::new(),
+        });
+        let mut transaction = Transaction::new();
+        transaction.update(service.clone());
+        let view = view.apply(view.index() + 1, &transaction).unwrap();
+        let service = (**view.service(&service.id).unwrap()).clone();
+        let mut more = web("nginx:1");
+        more.mode.replicated = Some(Replicated { replicas: Some(6) });
+        let (_, scaled) = updated(&view, &service, more, Wanted::Given).unwrap();
+        assert_eq!(scaled.update_status.is_some(), stays, "{state:?}");
+    }
+}
+
 #[test]
 fn a_stale_version_is_out_of_sequence() {
     let (view, service) = created(web("nginx:1"));
