@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use model::{
-    AccessRole, Availability, Cluster, ClusterSpec, Config, ConfigSpec, Grant, Hidden, Network, NetworkId,
-    NetworkSpec, Node, NodeDescription, NodeId, NodeSpec, Platform, Secret, SecretSpec, Service, ServiceId,
-    ServiceSpec, Task, TaskId, Timestamp, Version,
+    AccessRole, Availability, BoardReport, Cluster, ClusterSpec, Config, ConfigSpec, Grant, Hidden, Network,
+    NetworkId, NetworkSpec, Node, NodeDescription, NodeId, NodeSpec, Platform, Secret, SecretSpec, Service,
+    ServiceId, ServiceSpec, Task, TaskId, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -263,6 +263,8 @@ pub struct Events {
 pub trait Backend: crate::Local {
     /// This board and where it stands.
     async fn facts(&self) -> Facts;
+    /// What this board says of itself to whoever stands before it.
+    async fn board(&self) -> BoardReport;
     /// Makes a cluster of this board alone; its node id.
     async fn init(&self, request: InitRequest) -> Result<String, Error>;
     /// Joins a cluster.

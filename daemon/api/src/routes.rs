@@ -65,6 +65,7 @@ fn board() -> Router<Front> {
         .route("/info", get(system::info))
         .route("/system/df", get(usage::disk_usage))
         .route("/events", get(events::follow))
+        .route("/bramble/board", get(system::board))
         .route("/auth", post(system::auth))
         .route("/swarm/init", post(swarm::init))
         .route("/swarm/join", post(swarm::join))

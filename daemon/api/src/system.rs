@@ -9,7 +9,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_URL_SAFE, Engine as _};
-use model::LocalState;
+use model::{BoardReport, LocalState};
 use serde_json::{Value, json};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -89,6 +89,11 @@ pub(crate) async fn info(State(front): State<Front>) -> Json<Value> {
     }
     all.insert("Swarm".to_owned(), swarm(&facts));
     Json(Value::Object(all))
+}
+
+/// `GET /bramble/board`: this board, member or not. Docker has no such route.
+pub(crate) async fn board(State(front): State<Front>) -> Json<BoardReport> {
+    Json(front.backend.board().await)
 }
 
 /// Containers and images; what can't be counted now is no reason to say nothing of the board.

@@ -121,6 +121,13 @@ impl Backend for World {
             ..Facts::default()
         }
     }
+    async fn board(&self) -> BoardReport {
+        BoardReport {
+            name: "board-1".into(),
+            state: BoardState::Leader,
+            ..BoardReport::default()
+        }
+    }
     async fn init(&self, _: InitRequest) -> Result<String, Error> {
         Err(Error::Unavailable("already".into()))
     }

@@ -150,6 +150,10 @@ impl api::Backend for Backend {
         crate::facts::gather(&self.node, &self.runtime).await
     }
 
+    async fn board(&self) -> model::BoardReport {
+        crate::report::gather(&self.node)
+    }
+
     async fn init(&self, request: InitRequest) -> Result<String, Error> {
         if request.force_new_cluster {
             return Err(Error::Unimplemented(

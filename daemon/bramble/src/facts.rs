@@ -7,22 +7,23 @@ use exec::Executor as _;
 use model::NodeRole;
 use runtime::Runtime;
 
+/// What the operating system says of itself.
+pub const OS_RELEASE: &str = "/etc/os-release";
+
 /// Gathers what `docker info` shows.
 pub async fn gather(node: &Node, runtime: &Runtime) -> Facts {
     let versions = runtime.versions().await;
     let mut facts = Facts {
         containerd: versions.containerd,
         runc: versions.runc,
-        os_version: release("VERSION_ID").unwrap_or_default(),
+        os_version: value(OS_RELEASE, "VERSION_ID").unwrap_or_default(),
         insecure_registries: node.config.insecure_registries.clone(),
         registry_mirror: node.config.registry_mirror.clone(),
         now: node.clock.now(),
         id: node.board.key.clone(),
         description: runtime.describe().await.unwrap_or_default(),
-        kernel: nix::sys::utsname::uname()
-            .map(|name| name.release().to_string_lossy().into_owned())
-            .unwrap_or_default(),
-        operating_system: release("PRETTY_NAME").unwrap_or_else(|| "Linux".to_owned()),
+        kernel: kernel(),
+        operating_system: value(OS_RELEASE, "PRETTY_NAME").unwrap_or_else(|| "Linux".to_owned()),
         root: node.config.state_dir.display().to_string(),
         cgroup_version: if std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
             "2"
@@ -73,9 +74,26 @@ pub async fn gather(node: &Node, runtime: &Runtime) -> Facts {
     facts
 }
 
-/// What the operating system says of itself (os-release(5)).
-fn release(key: &str) -> Option<String> {
-    let text = std::fs::read_to_string("/etc/os-release").ok()?;
+/// The kernel's release.
+pub fn kernel() -> String {
+    nix::sys::utsname::uname()
+        .map(|name| name.release().to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// The architecture, in Go's words.
+pub fn architecture() -> String {
+    let machine = nix::sys::utsname::uname().map(|name| name.machine().to_string_lossy().into_owned());
+    let platform = model::Platform {
+        architecture: machine.ok(),
+        ..model::Platform::default()
+    };
+    platform.normal().1
+}
+
+/// A value in a file of `KEY=value` lines, such as os-release(5).
+pub fn value(file: &str, key: &str) -> Option<String> {
+    let text = std::fs::read_to_string(file).ok()?;
     let value = |line: &str| {
         Some(
             line.strip_prefix(key)?

@@ -17,6 +17,7 @@ mod neighbours;
 mod node;
 mod quorum;
 mod renewal;
+mod report;
 mod standing;
 mod tcp;
 mod uplink;

@@ -24,6 +24,7 @@
 #![deny(missing_docs)]
 
 pub mod access;
+pub mod board;
 pub mod cluster;
 pub mod config;
 pub mod constraint;
@@ -47,6 +48,7 @@ pub mod volume;
 pub mod wishes;
 
 pub use access::*;
+pub use board::{BoardReport, BoardState, BoardSystem};
 pub use cluster::*;
 pub use config::*;
 pub use constraint::{Constraint, ConstraintError};

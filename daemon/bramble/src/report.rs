@@ -1,0 +1,90 @@
+//! This board for whoever stands before it: `GET /bramble/board`.
+
+use crate::node::Node;
+use crate::standing::Standing;
+use crate::{addresses, facts};
+use model::{BoardReport, BoardState, BoardSystem, NodeRole};
+
+/// What the image says of itself (image/README.md).
+const RELEASE: &str = "/etc/bramble/release";
+
+/// What this board knows of itself and of its cluster now.
+pub fn gather(node: &Node) -> BoardReport {
+    let standing = node.standing.borrow().clone();
+    let (kept, orders) = (node.kept.borrow().clone(), node.orders.borrow().clone());
+    let member = matches!(standing, Standing::In | Standing::Locked);
+    let cluster = if member {
+        Some(kept.cluster.clone())
+    } else {
+        node.config.cluster.clone()
+    };
+    let mut report = BoardReport {
+        name: node.config.hostname.clone(),
+        addresses: addresses::own(node.config.advertise.as_ref())
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        cluster: cluster.filter(|name| !name.is_empty()),
+        node_id: member.then(|| node.identity.borrow().node_id().to_owned()),
+        system: system(),
+        ..BoardReport::default()
+    };
+    (report.state, report.problems) = state(node);
+    if standing == Standing::In && !orders.managers.is_empty() {
+        report.managers = Some(orders.managers.len());
+    }
+    if let Some(store) = node.store() {
+        let view = store.view();
+        report.nodes = Some(view.nodes().count());
+        let managers = view
+            .nodes()
+            .filter(|node| node.membership.role == NodeRole::Manager);
+        report.managers = Some(managers.count());
+    }
+    report
+}
+
+/// Where this board stands, and what keeps it from doing its part there.
+pub fn state(node: &Node) -> (BoardState, Vec<String>) {
+    let mut problems: Vec<String> = node.trouble.borrow().clone().into_iter().collect();
+    let state = match *node.standing.borrow() {
+        Standing::Out => BoardState::Idle,
+        Standing::Pending => BoardState::Searching,
+        Standing::Locked => {
+            problems.insert(0, crate::lock::LOCKED.to_owned());
+            BoardState::Locked
+        }
+        Standing::In => {
+            let orders = node.orders.borrow();
+            let silent = orders.trouble.clone().filter(|_| !orders.connected);
+            let cut_off = silent.is_some();
+            problems.extend(silent.map(|why| format!("no session with a manager: {why}")));
+            let quorum = node.store().map(|store| store.standing().borrow().clone());
+            match quorum {
+                None if node.kept.borrow().is_manager() => BoardState::Trouble,
+                Some(quorum) if quorum.leader.is_none() => {
+                    problems
+                        .push("no manager leads: more than half of the managers must be there".to_owned());
+                    BoardState::Trouble
+                }
+                _ if cut_off => BoardState::Trouble,
+                None => BoardState::Worker,
+                Some(quorum) if quorum.i_lead => BoardState::Leader,
+                Some(_) => BoardState::Manager,
+            }
+        }
+    };
+    (state, problems)
+}
+
+fn system() -> BoardSystem {
+    BoardSystem {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        image: facts::value(RELEASE, "VERSION"),
+        compatible: facts::value(RELEASE, "COMPATIBLE"),
+        operating_system: facts::value(facts::OS_RELEASE, "PRETTY_NAME")
+            .unwrap_or_else(|| "Linux".to_owned()),
+        kernel: facts::kernel(),
+        architecture: facts::architecture(),
+    }
+}

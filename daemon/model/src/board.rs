@@ -1,0 +1,109 @@
+//! What a board says of itself to whoever stands before it: `GET /bramble/board`, for the console and `bramble status`.
+
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+/// This board, as `GET /bramble/board` answers.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct BoardReport {
+    /// Its host name.
+    pub name: String,
+    /// Such as `Raspberry Pi 4 Model B Rev 1.4`; absent on what is no Pi.
+    pub model: Option<String>,
+    /// The board's serial number, if it has one.
+    pub serial: Option<String>,
+    /// Its own addresses, without ports, the one that others are told of first.
+    pub addresses: Vec<String>,
+    /// Where it stands.
+    pub state: BoardState,
+    /// The name of the cluster that it is in or looks for; absent if there is none.
+    pub cluster: Option<String>,
+    /// Its node id, of a member.
+    #[serde(rename = "NodeID")]
+    pub node_id: Option<String>,
+    /// How many nodes the cluster has, as far as this board knows (managers do).
+    pub nodes: Option<usize>,
+    /// How many managers the cluster has, as far as this board knows.
+    pub managers: Option<usize>,
+    /// What is wrong, a sentence each, the worst first; empty if all is well.
+    pub problems: Vec<String>,
+    /// Newest readings of its sensors, by name: the name says the unit; what is not there is not known.
+    pub readings: serde_json::Map<String, serde_json::Value>,
+    /// What runs on it.
+    pub system: BoardSystem,
+}
+
+/// Where a board stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BoardState {
+    /// In no cluster and looking for none: it waits for `docker swarm init` or `join`.
+    #[default]
+    Idle,
+    /// On its way into a cluster.
+    Searching,
+    /// A member that runs tasks.
+    Worker,
+    /// A member that holds the store as well.
+    Manager,
+    /// The manager that decides.
+    Leader,
+    /// A member that can't do its part now: [`BoardReport::problems`] say why.
+    Trouble,
+    /// A manager whose keys are sealed until `docker swarm unlock`.
+    Locked,
+}
+
+/// What runs on a board.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct BoardSystem {
+    /// The daemon's version.
+    pub version: String,
+    /// The image's version (`VERSION` in `/etc/bramble/release`); absent where no image of ours runs.
+    pub image: Option<String>,
+    /// Which boards that image fits (`COMPATIBLE` there).
+    pub compatible: Option<String>,
+    /// The operating system's name.
+    pub operating_system: String,
+    /// The kernel's release.
+    pub kernel: String,
+    /// Such as `arm64`.
+    pub architecture: String,
+}
+
+impl BoardState {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Searching => "searching",
+            Self::Worker => "worker",
+            Self::Manager => "manager",
+            Self::Leader => "leader",
+            Self::Trouble => "trouble",
+            Self::Locked => "locked",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_not_said() {
+        let report = BoardReport {
+            name: "kitchen".to_owned(),
+            state: BoardState::Worker,
+            ..BoardReport::default()
+        };
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["State"], "worker");
+        assert!(json.get("Model").is_none() && json.get("Nodes").is_none());
+        assert_eq!(serde_json::from_value::<BoardReport>(json).unwrap(), report);
+    }
+}
