@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Board, Ran, Response, Standing, board,
     cargo::daemon_binary,
+    claim::Claim,
     clock::wait_for,
     down,
     furnish::furnish,
@@ -51,6 +52,8 @@ pub struct Lab {
     options: Options,
     boards: Vec<Board>,
     janitor: Option<Janitor>,
+    /// Dropped last: until then the name is taken. Labs that stay need none, as what is there of them is seen.
+    _claim: Option<Claim>,
 }
 
 impl Lab {
@@ -96,6 +99,7 @@ impl Lab {
     /// When a part cannot be made; nothing is left behind then but logs.
     pub fn owned(name: &str, options: Options) -> Result<Self> {
         let name: Name = name.parse()?;
+        let claim = Claim::lay(&name)?;
         down::down(&name)?;
         let janitor = Some(Janitor::start(&name)?);
         let lab = Lab {
@@ -103,6 +107,7 @@ impl Lab {
             name,
             options,
             janitor,
+            _claim: Some(claim),
         };
         furnish(&lab)?;
         Ok(lab)
@@ -119,6 +124,7 @@ impl Lab {
             name,
             options,
             janitor: None,
+            _claim: None,
         };
         if let Err(error) = furnish(&lab) {
             // What was made is in nobody's hands yet. The first error is the one to tell.
@@ -144,6 +150,7 @@ impl Lab {
             name,
             options,
             janitor: None,
+            _claim: None,
         })
     }
 

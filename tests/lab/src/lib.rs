@@ -10,6 +10,7 @@
 mod board;
 pub mod cargo;
 mod cgroups;
+mod claim;
 mod clock;
 mod config;
 mod docker;
