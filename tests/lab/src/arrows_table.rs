@@ -4,7 +4,7 @@
 pub const EVERYTHING: &[&str] = &["*"];
 
 /// A room, and what of the house it may depend on. What its tests need does not count.
-pub const ROOMS: [(&str, &[&str]); 19] = [
+pub const ROOMS: [(&str, &[&str]); 20] = [
     ("model", &[]),
     ("state", &["model"]),
     ("plan", &["model", "state"]),
@@ -31,6 +31,7 @@ pub const ROOMS: [(&str, &[&str]); 19] = [
     ("network", &["model", "exec"]),
     ("api", &["model"]),
     ("cli", &["model"]),
+    ("card", &[]),
     ("bramble", EVERYTHING),
     // It installs what the others need to build.
     ("lab", &[]),
@@ -40,7 +41,7 @@ pub const ROOMS: [(&str, &[&str]); 19] = [
 ];
 
 /// Rooms that only compute.
-pub const PURE: [&str; 3] = ["model", "state", "plan"];
+pub const PURE: [&str; 4] = ["model", "state", "plan", "card"];
 
 /// What a room that only computes has no use for.
 pub const UNSEEN_BY_PURE: [&str; 2] = ["tokio", "tracing"];
