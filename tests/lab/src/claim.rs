@@ -26,7 +26,7 @@ pub(crate) struct Claim {
 impl Claim {
     /// Waits for the name to be free, and says so.
     pub fn lay(name: &Name) -> Result<Self> {
-        let path = PathBuf::from(format!("/run/lock/bramble-lab-{name}"));
+        let path = file_of(name);
         let mut told = false;
         wait_for(
             &format!("the lab {name} of somebody else to end"),
@@ -44,16 +44,30 @@ impl Claim {
                     }
                     Err(TryLockError::Error(error)) => return Err(error.into()),
                 }
-                // Its last owner may have removed the file between our two steps: then the lock is on nothing.
-                let ours = file.metadata()?.ino();
-                let there = fs::metadata(&path).is_ok_and(|found| found.ino() == ours);
-                Ok(there.then(|| Claim {
-                    _file: file,
-                    path: path.clone(),
-                }))
+                Ok(Claim::of(file, path.clone()))
             },
         )
     }
+
+    /// The last owner may have removed the file between its being opened and locked: then the lock is on nothing.
+    fn of(locked: File, path: PathBuf) -> Option<Self> {
+        let ours = locked.metadata().ok()?.ino();
+        let there = fs::metadata(&path).ok()?.ino();
+        (ours == there).then_some(Claim { _file: locked, path })
+    }
+}
+
+/// Removes what an owner left that was killed, unless somebody has the name again.
+pub(crate) fn tidy(name: &Name) {
+    let path = file_of(name);
+    let Ok(file) = File::open(&path) else { return };
+    if file.try_lock().is_ok() {
+        drop(Claim::of(file, path));
+    }
+}
+
+fn file_of(name: &Name) -> PathBuf {
+    PathBuf::from(format!("/run/lock/bramble-lab-{name}"))
 }
 
 impl Drop for Claim {

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     cargo::lab_binary,
-    down,
+    claim, down,
     paths::{Name, labs},
 };
 
@@ -69,6 +69,7 @@ pub fn watch_owner(lab: &Name) -> Result<()> {
     if said != DISMISSED {
         eprintln!("the owner of the lab {lab} is gone");
         down::down(lab)?;
+        claim::tidy(lab);
     }
     Ok(())
 }
