@@ -15,6 +15,7 @@ use manager::Current;
 use network::Network;
 use pki::{Clock, Expected, Identity, JoinKey};
 use runtime::Runtime;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +28,8 @@ use wire::{Limits, Pool};
 /// For a connection to another member.
 const DIAL: Duration = Duration::from_secs(2);
 
-/// Runs this board until it is told to stop.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+/// Runs this board until it is told to stop; what the board itself has begins at `paths`.
+pub async fn run(config: Config, paths: slots::Paths) -> anyhow::Result<()> {
     let board = Board::open(&config.state_dir, &config.run_dir)?;
     tracing::info!(board = %board.key, version = env!("CARGO_PKG_VERSION"), "bramble");
     let shutdown = CancellationToken::new();
@@ -37,7 +38,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let network = Network::open(network::Config::in_run_dir(&config.run_dir))
         .await
         .context("the board's network")?;
-    let runtime = Runtime::open(containers(&config), Arc::new(network))
+    let runtime = Runtime::open(containers(&config, paths.clone()), Arc::new(network))
         .await
         .context("containers")?;
     let executor: Arc<dyn Executor> = Arc::new(runtime.clone());
@@ -54,7 +55,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let api_tls = tcp::listen(config.api_tls).await?;
 
     let (commands, told) = mpsc::channel(4);
-    let node = assemble(config, board, &discovery, commands)?;
+    let installer = slots::Installer::new(paths);
+    let node = assemble(config, board, &discovery, commands, installer)?;
     let backend = Arc::new(Backend {
         node: node.clone(),
         runtime: runtime.clone(),
@@ -104,6 +106,7 @@ fn assemble(
     board: Board,
     discovery: &Discovery,
     commands: mpsc::Sender<crate::node::Command>,
+    installer: slots::Installer,
 ) -> anyhow::Result<Arc<Node>> {
     let clock = Clock::system();
     let kept = Kept::load(&board.state)?;
@@ -157,11 +160,15 @@ fn assemble(
         barred,
         promised: Arc::new(Promised::default()),
         sightings: discovery.sightings(),
+        tasks: watch::channel(None).0,
+        installer,
         config,
     }))
 }
 
-fn containers(config: &Config) -> runtime::Config {
+fn containers(config: &Config, paths: slots::Paths) -> runtime::Config {
+    // A slot that is confirmed, or that came to nothing, changes them.
+    let of_slots = move || slots::facts(&paths).map_or_else(BTreeMap::new, |facts| facts.labels());
     runtime::Config {
         containerd: config.containerd.clone(),
         own: config.run_dir.join("containerd"),
@@ -172,6 +179,7 @@ fn containers(config: &Config) -> runtime::Config {
         insecure_registries: config.insecure_registries.clone(),
         generic_resources: config.generic_resources.clone(),
         labels: config.labels.clone(),
+        changing_labels: runtime::ChangingLabels(Some(Arc::new(of_slots))),
     }
 }
 

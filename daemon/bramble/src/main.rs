@@ -4,6 +4,7 @@ mod addresses;
 mod backend;
 mod board;
 mod config;
+mod confirm;
 mod daemon;
 mod events;
 mod facts;
@@ -18,6 +19,7 @@ mod node;
 mod quorum;
 mod renewal;
 mod report;
+mod slot;
 mod standing;
 mod tcp;
 mod uplink;
@@ -74,14 +76,25 @@ A settings file (all keys may be absent):
         /// A settings file; may be given several times, later ones win. Without it, the card's and then the system's.
         #[arg(long, value_name = "FILE")]
         config: Vec<PathBuf>,
+        /// Where the board's own files begin; tests give a tree of their own.
+        #[arg(long, value_name = "DIR", default_value = "/")]
+        board_root: PathBuf,
     },
+    /// The two systems on this board's card: which one runs, which one starts.
+    #[command(after_help = slot::EXAMPLES)]
+    Slot(slot::Arguments),
+    /// Makes the slot that is on trial the usual one, once the board is healthy; else restarts, back to the old one.
+    #[command(after_help = confirm::EXAMPLES)]
+    Confirm(confirm::Arguments),
     #[command(flatten)]
     Ask(cli::Command),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Daemon { config } => done(run(&config)),
+        Command::Daemon { config, board_root } => done(run(&config, board_root)),
+        Command::Slot(arguments) => done(slot::run(&arguments)),
+        Command::Confirm(arguments) => done(confirm::run(&arguments)),
         Command::Ask(command) => done(cli::run(command)),
     }
 }
@@ -96,7 +109,7 @@ fn done(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-fn run(files: &[PathBuf]) -> anyhow::Result<()> {
+fn run(files: &[PathBuf], board_root: PathBuf) -> anyhow::Result<()> {
     let config = config::Config::read(files)?;
     log(&config.log)?;
     // A board has 1 GB: two workers are enough for what is mostly waiting.
@@ -105,7 +118,7 @@ fn run(files: &[PathBuf]) -> anyhow::Result<()> {
         .max_blocking_threads(32)
         .enable_all()
         .build()?;
-    let done = runtime.block_on(daemon::run(config));
+    let done = runtime.block_on(daemon::run(config, slots::Paths::below(board_root)));
     // Blocking calls that hang must not keep the process alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     done

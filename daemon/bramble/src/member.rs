@@ -53,6 +53,7 @@ pub async fn live(
         holding: node.holding.subscribe(),
         tls: node.tls_info.subscribe(),
     };
+    node.tasks.send_replace(Some(tasks.clone()));
     let uplink = Links(node.clone());
     let live = async {
         // Its tasks run already.
@@ -95,6 +96,7 @@ pub async fn live(
             Err(_) => tracing::warn!("some tasks did not end in time: they are removed at the next start"),
         },
     }
+    node.tasks.send_replace(None);
     quorum::close(node).await;
     Ok(end)
 }

@@ -61,6 +61,10 @@ pub struct Node {
     pub sightings: watch::Receiver<Arc<Vec<discovery::Sighting>>>,
     /// Where other boards reach this one.
     pub listen: SocketAddr,
+    /// The tasks of this board while it is a member; written by its life as one.
+    pub tasks: watch::Sender<Option<agent::Board>>,
+    /// Installs images on this board.
+    pub installer: slots::Installer,
 }
 
 /// What a user tells this board to do; each is answered.

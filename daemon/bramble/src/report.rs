@@ -3,7 +3,7 @@
 use crate::node::Node;
 use crate::standing::Standing;
 use crate::{addresses, facts};
-use model::{BoardReport, BoardState, BoardSystem, NodeRole};
+use model::{BoardReport, BoardState, BoardSystem, BoardTasks, NodeRole, TaskState};
 
 /// What the image says of itself (image/README.md).
 const RELEASE: &str = "/etc/bramble/release";
@@ -30,6 +30,11 @@ pub fn gather(node: &Node) -> BoardReport {
         ..BoardReport::default()
     };
     (report.state, report.problems) = state(node);
+    let slots = slots::facts(node.installer.paths());
+    report
+        .problems
+        .extend(slots.into_iter().flat_map(|facts| facts.problems));
+    report.tasks = node.tasks.borrow().as_ref().map(tasks);
     if standing == Standing::In && !orders.managers.is_empty() {
         report.managers = Some(orders.managers.len());
     }
@@ -75,6 +80,22 @@ pub fn state(node: &Node) -> (BoardState, Vec<String>) {
         }
     };
     (state, problems)
+}
+
+fn tasks(board: &agent::Board) -> BoardTasks {
+    let wanted: Vec<_> = board
+        .tasks()
+        .into_iter()
+        .filter(|task| task.desired_state == TaskState::Running)
+        .collect();
+    let done = [TaskState::Running, TaskState::Complete];
+    BoardTasks {
+        wanted: wanted.len(),
+        running: wanted
+            .iter()
+            .filter(|task| done.contains(&task.status.state))
+            .count(),
+    }
 }
 
 fn system() -> BoardSystem {

@@ -16,13 +16,30 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LARGEST: usize = 4 << 20;
 
 /// The Engine API at one socket.
-pub(crate) struct Door {
+pub struct Door {
     socket: PathBuf,
 }
 
 impl Door {
+    /// The one at this socket.
     pub fn new(socket: PathBuf) -> Self {
         Self { socket }
+    }
+
+    /// The process that serves this socket: another one means that it was started again.
+    ///
+    /// # Errors
+    /// If nobody does.
+    pub async fn process(&self) -> anyhow::Result<i32> {
+        let stream = self.connect().await?;
+        let pid = stream.peer_cred()?.pid();
+        pid.with_context(|| format!("{}: served from another pid namespace", self.socket.display()))
+    }
+
+    async fn connect(&self) -> anyhow::Result<UnixStream> {
+        UnixStream::connect(&self.socket)
+            .await
+            .with_context(|| format!("{}: is bramble running here?", self.socket.display()))
     }
 
     /// Asks and reads the answer's JSON.
@@ -60,9 +77,7 @@ impl Door {
         path: &str,
         body: Option<serde_json::Value>,
     ) -> anyhow::Result<Bytes> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .with_context(|| format!("{}: is bramble running here?", self.socket.display()))?;
+        let stream = self.connect().await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
         let body = body.map(|body| body.to_string()).unwrap_or_default();

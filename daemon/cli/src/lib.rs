@@ -5,6 +5,8 @@ mod bundle;
 mod context;
 mod door;
 
+pub use door::Door;
+
 use clap::Subcommand;
 use std::path::PathBuf;
 
@@ -42,7 +44,8 @@ pub fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
-fn socket() -> PathBuf {
+/// The Engine API's socket that a person means who names none: that in DOCKER_HOST, else the usual one.
+pub fn socket() -> PathBuf {
     let host = std::env::var("DOCKER_HOST").unwrap_or_default();
     host.strip_prefix("unix://")
         .map_or_else(|| SOCKET.into(), PathBuf::from)

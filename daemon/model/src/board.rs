@@ -29,10 +29,22 @@ pub struct BoardReport {
     pub managers: Option<usize>,
     /// What is wrong, a sentence each, the worst first; empty if all is well.
     pub problems: Vec<String>,
+    /// Tasks that are to run here, and how many do; absent of a board in no cluster.
+    pub tasks: Option<BoardTasks>,
     /// Newest readings of its sensors, by name: the name says the unit; what is not there is not known.
     pub readings: serde_json::Map<String, serde_json::Value>,
     /// What runs on it.
     pub system: BoardSystem,
+}
+
+/// How a board does what it is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct BoardTasks {
+    /// Tasks that are to run on it.
+    pub wanted: usize,
+    /// Those of them that run, or have done their work.
+    pub running: usize,
 }
 
 /// Where a board stands.

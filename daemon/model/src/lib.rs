@@ -48,7 +48,7 @@ pub mod volume;
 pub mod wishes;
 
 pub use access::*;
-pub use board::{BoardReport, BoardState, BoardSystem};
+pub use board::{BoardReport, BoardState, BoardSystem, BoardTasks};
 pub use cluster::*;
 pub use config::*;
 pub use constraint::{Constraint, ConstraintError};

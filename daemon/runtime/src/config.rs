@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What the runtime is told.
 #[derive(Clone, Debug, Default)]
@@ -24,4 +25,25 @@ pub struct Config {
     pub generic_resources: Vec<model::GenericResource>,
     /// Labels of this board's engine.
     pub labels: BTreeMap<String, String>,
+    /// Labels that may change while the daemon runs.
+    pub changing_labels: ChangingLabels,
+}
+
+/// Labels of the engine that may change while the daemon runs: asked for each time that the board describes itself.
+#[derive(Clone, Default)]
+pub struct ChangingLabels(pub Option<Arc<dyn Fn() -> BTreeMap<String, String> + Send + Sync>>);
+
+impl std::fmt::Debug for ChangingLabels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ChangingLabels").field(&self.0.is_some()).finish()
+    }
+}
+
+impl Config {
+    /// The engine's labels now.
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
+        let mut all = self.labels.clone();
+        all.extend(self.changing_labels.0.iter().flat_map(|labels| labels()));
+        all
+    }
 }

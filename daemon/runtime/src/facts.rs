@@ -28,7 +28,7 @@ pub(crate) fn describe(config: &Config, volumes: &Volumes) -> NodeDescription {
         },
         engine: EngineDescription {
             engine_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-            labels: Some(config.labels.clone()).filter(|labels| !labels.is_empty()),
+            labels: Some(config.labels()).filter(|labels| !labels.is_empty()),
             plugins: Some(vec![
                 plugin("Log", "json-file"),
                 plugin("Network", "bridge"),

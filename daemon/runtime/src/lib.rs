@@ -31,7 +31,7 @@ mod users;
 mod versions;
 mod volumes;
 
-pub use config::Config;
+pub use config::{ChangingLabels, Config};
 pub use executor::{OpenError, Resolved, Runtime};
 pub use image::{Credentials, Reference};
 pub use local::{Incoming, Local, Refused, Session, Until};

@@ -4,7 +4,7 @@
 pub const EVERYTHING: &[&str] = &["*"];
 
 /// A room, and what of the house it may depend on. What its tests need does not count.
-pub const ROOMS: [(&str, &[&str]); 20] = [
+pub const ROOMS: [(&str, &[&str]); 21] = [
     ("model", &[]),
     ("state", &["model"]),
     ("plan", &["model", "state"]),
@@ -32,6 +32,7 @@ pub const ROOMS: [(&str, &[&str]); 20] = [
     ("api", &["model"]),
     ("cli", &["model"]),
     ("card", &[]),
+    ("slots", &[]),
     ("bramble", EVERYTHING),
     // It installs what the others need to build.
     ("lab", &[]),
