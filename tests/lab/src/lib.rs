@@ -23,6 +23,7 @@ mod janitor;
 mod lab;
 mod load;
 mod logs;
+pub mod machine;
 mod net;
 mod paths;
 mod place;

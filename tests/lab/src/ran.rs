@@ -1,6 +1,7 @@
 //! Commands that ran, and what they said.
 
 use std::{
+    borrow::Cow,
     ffi::OsStr,
     io::Write,
     process::{Command, Stdio},
@@ -69,7 +70,12 @@ impl Ran {
 
 /// Runs a command to its end, with nothing on its standard input.
 pub fn run(command: &mut Command) -> Ran {
-    command.stdin(Stdio::null());
+    run_with(command, Stdio::null())
+}
+
+/// Runs a command to its end.
+pub(crate) fn run_with(command: &mut Command, input: Stdio) -> Ran {
+    command.stdin(input);
     let shown = typed(command);
     match command.output() {
         Ok(output) => Ran {
@@ -120,9 +126,17 @@ pub(crate) fn call<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Result<String>
 /// A command as one would type it.
 pub(crate) fn typed(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
+    quoted(words.map(OsStr::to_string_lossy))
+}
+
+/// Words as one would type them.
+pub(crate) fn typed_words(words: &[&str]) -> String {
+    quoted(words.iter().map(|word| Cow::Borrowed(*word)))
+}
+
+fn quoted<'a>(words: impl Iterator<Item = Cow<'a, str>>) -> String {
     let quoted = words.map(|word| {
-        let word = word.to_string_lossy();
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%{}".contains(c);
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
         if !word.is_empty() && word.chars().all(plain) {
             word.into_owned()
         } else {

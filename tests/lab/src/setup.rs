@@ -49,6 +49,17 @@ const NEEDED: [(&str, Sign); 14] = [
     ("tini", Sign::File("/usr/bin/tini-static")),
 ];
 
+/// What QEMU machines and their cards need.
+const MACHINES: [(&str, Sign); 7] = [
+    ("device-tree-compiler", Sign::Program("fdtput")),
+    ("mtools", Sign::Program("mcopy")),
+    ("openssh-client", Sign::Program("ssh")),
+    ("qemu-system-arm", Sign::Program("qemu-system-aarch64")),
+    ("qemu-utils", Sign::Program("qemu-img")),
+    ("xz-utils", Sign::Program("xz")),
+    ("zstd", Sign::Program("zstd")),
+];
+
 /// The packages that Debian has the docker command in, the newer first.
 const DOCKER: [&str; 2] = ["docker-cli", "docker.io"];
 /// What Docker's engine links to or calls; containerd and runc are among [`NEEDED`].
@@ -63,7 +74,7 @@ pub fn setup(mut tell: impl FnMut(&str)) -> Result<bool> {
     if !nix::unistd::geteuid().is_root() {
         bail!("the lab makes namespaces, so it must run as root");
     }
-    let missing = missing();
+    let missing = missing(&NEEDED);
     if !missing.is_empty() {
         tell(&format!("installing {}", missing.join(" ")));
         install(&missing)?;
@@ -76,13 +87,26 @@ pub fn setup(mut tell: impl FnMut(&str)) -> Result<bool> {
     Ok(!docker || !missing.is_empty())
 }
 
-fn missing() -> Vec<&'static str> {
+/// Installs what QEMU machines need beside the rest.
+///
+/// # Errors
+/// When a package cannot be had.
+pub fn machines(tell: impl Fn(&str)) -> Result<()> {
+    let missing = missing(&MACHINES);
+    if !missing.is_empty() {
+        tell(&format!("installing {}", missing.join(" ")));
+        install(&missing)?;
+    }
+    Ok(())
+}
+
+fn missing(needed: &[(&'static str, Sign)]) -> Vec<&'static str> {
     let there = |(package, sign): &(&str, Sign)| match sign {
         Sign::Program(name) => on_path(name).is_some(),
         Sign::File(path) => Path::new(path).exists(),
         Sign::Package => installed(package),
     };
-    NEEDED
+    needed
         .iter()
         .filter(|one| !there(one))
         .map(|(package, _)| *package)

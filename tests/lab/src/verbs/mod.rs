@@ -8,6 +8,7 @@ mod demo;
 mod down;
 mod fix;
 mod heal;
+mod image;
 mod images;
 mod janitor;
 mod kill;
@@ -48,6 +49,7 @@ pub enum Verb {
     Fix(fix::Fix),
     Arrows(arrows::Arrows),
     Bench(bench::Bench),
+    Image(image::Image),
     Janitor(janitor::Janitor),
 }
 
@@ -73,6 +75,7 @@ impl Verb {
             Verb::Fix(verb) => verb.run()?,
             Verb::Arrows(verb) => verb.run()?,
             Verb::Bench(verb) => verb.run()?,
+            Verb::Image(verb) => verb.run()?,
             Verb::Janitor(verb) => verb.run()?,
         }
         Ok(ExitCode::SUCCESS)
