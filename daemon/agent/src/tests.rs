@@ -328,6 +328,7 @@ fn fabric(number: u64) -> Arc<exec::Fabric> {
             board: [10, 0, 1, 2].into(),
             internal: false,
             ingress: false,
+            encrypted: false,
             mtu: None,
             peers: vec![],
             endpoints: vec![],

@@ -76,7 +76,15 @@ impl Board {
 /// # Errors
 /// If something can't be removed.
 pub fn forget_membership(state: &Path) -> anyhow::Result<()> {
-    for name in ["tls", "raft", "agent", "node.json", "seal.key", "lock"] {
+    for name in [
+        "tls",
+        "raft",
+        "agent",
+        "node.json",
+        "seal.key",
+        "lock",
+        "wireguard.key",
+    ] {
         let path = state.join(name);
         let removed = if path.is_dir() {
             std::fs::remove_dir_all(&path)

@@ -35,7 +35,7 @@ pub async fn run(config: Config, paths: slots::Paths) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
 
-    let network = Network::open(network::Config::in_run_dir(&config.run_dir))
+    let network = Network::open(networking(&config))
         .await
         .context("the board's network")?;
     let runtime = Runtime::open(containers(&config, paths.clone()), Arc::new(network))
@@ -164,6 +164,14 @@ fn assemble(
         installer,
         config,
     }))
+}
+
+fn networking(config: &Config) -> network::Config {
+    network::Config {
+        // It lasts, so that boards that all lost their power find each other again without a manager.
+        wireguard_key: config.state_dir.join("wireguard.key"),
+        ..network::Config::in_run_dir(&config.run_dir)
+    }
 }
 
 fn containers(config: &Config, paths: slots::Paths) -> runtime::Config {

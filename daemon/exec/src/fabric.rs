@@ -7,7 +7,7 @@
 //! A fabric is always whole and numbered by the managers. A board that has woven number 7 acknowledges 7, and managers
 //! wait for that before they stop a task that connections may still be going to: no fixed pauses, nothing to go stale.
 
-use model::{NetworkId, NodeId, PortProtocol, ServiceId, TaskId};
+use model::{NetworkId, NodeId, PortProtocol, ServiceId, TaskId, WireguardKey};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -17,6 +17,8 @@ use std::net::Ipv4Addr;
 pub struct Fabric {
     /// Counts up within one leader's epoch; only for acknowledging.
     pub number: u64,
+    /// The board's own public key for encrypted networks, as the others are told: a new one is a reason to weave.
+    pub key: Option<WireguardKey>,
     /// Networks, by id.
     pub networks: Vec<Overlay>,
     /// Ports that every board listens at, by protocol and number.
@@ -43,6 +45,9 @@ pub struct Overlay {
     pub internal: bool,
     /// True of the one network that carries the routing mesh.
     pub ingress: bool,
+    /// True if nothing of it may go from board to board but encrypted.
+    #[serde(default)]
+    pub encrypted: bool,
     /// Largest packet, in bytes, if the user chose it; else what the underlay leaves.
     pub mtu: Option<u16>,
     /// The other boards in it.
@@ -60,8 +65,11 @@ pub struct Peer {
     pub node: NodeId,
     /// Its bridge's address in the network.
     pub address: Ipv4Addr,
-    /// Where it is reached on the LAN: the other end of the VXLAN tunnel.
+    /// Where it is reached on the LAN: the other end of the VXLAN tunnel, or of the WireGuard one around it.
     pub underlay: Ipv4Addr,
+    /// Its public key, by which an encrypted network reaches it; without, it does not.
+    #[serde(default)]
+    pub key: Option<WireguardKey>,
 }
 
 /// A task in a network.

@@ -2,7 +2,7 @@
 
 use crate::{Error, Fabric, Place};
 use async_trait::async_trait;
-use model::{PortProtocol, TaskId};
+use model::{PortProtocol, TaskId, WireguardKey};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,6 +58,9 @@ pub trait Networking: Send + Sync + 'static {
     /// Makes the board's part of the cluster's networks so: tunnels, neighbours, virtual addresses, published ports, names.
     /// Whole and idempotent; when it returns, no new connection goes to an endpoint that takes none.
     async fn weave(&self, fabric: Arc<Fabric>) -> Result<(), Error>;
+
+    /// The board's public key for encrypted networks; none if its kernel has no WireGuard.
+    async fn wireguard(&self) -> Result<Option<WireguardKey>, Error>;
 
     /// Tasks that have a network here.
     async fn attached(&self) -> Vec<TaskId>;

@@ -45,6 +45,7 @@ pub mod subnet;
 pub mod task;
 pub mod template;
 pub mod volume;
+pub mod wireguard;
 pub mod wishes;
 
 pub use access::*;
@@ -69,6 +70,7 @@ pub use service::*;
 pub use subnet::{BOARD_SUBNET, Subnet, SubnetError};
 pub use task::*;
 pub use volume::*;
+pub use wireguard::{NoWireguardKey, WireguardKey};
 pub use wishes::{Device, Strategy, WishError, Wishes};
 
 /// Labels: what a user wrote beside an object, sorted by key.

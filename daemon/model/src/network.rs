@@ -11,6 +11,9 @@ pub const VXLAN_OPTION: &str = "com.docker.network.driver.overlay.vxlanid_list";
 /// The option by which a user chooses the largest packet, in bytes.
 pub const MTU_OPTION: &str = "com.docker.network.driver.mtu";
 
+/// The option by which a user asks for an encrypted network. The docker command itself makes `""` of `--opt encrypted`.
+pub const ENCRYPTED_OPTION: &str = "encrypted";
+
 /// Networks that every board has for itself; services name them like those of the cluster.
 pub const PREDEFINED: [&str; 3] = ["bridge", "host", "none"];
 
@@ -62,6 +65,12 @@ impl Network {
     /// True of the one that carries the routing mesh.
     pub fn is_ingress(&self) -> bool {
         self.spec.ingress == Some(true)
+    }
+
+    /// True if what goes from board to board must be encrypted. Any value but a clear "no" means it.
+    pub fn is_encrypted(&self) -> bool {
+        let wish = self.option(ENCRYPTED_OPTION);
+        wish.is_some_and(|wish| !matches!(wish, "false" | "0"))
     }
 
     /// An option that its user gave.

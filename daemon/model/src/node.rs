@@ -1,6 +1,6 @@
 //! Boards: what the user wants of one, what it says of itself, what the managers see of it.
 
-use crate::{Labels, Meta, NetworkId, NodeId};
+use crate::{Labels, Meta, NetworkId, NodeId, WireguardKey};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
@@ -96,6 +96,9 @@ pub struct NodeDescription {
     /// Volumes that have a name, sorted; the first ones if there are very many.
     #[serde(rename = "BrambleVolumes")]
     pub volumes: Option<Vec<String>>,
+    /// Its public key for encrypted networks; none if its kernel has no WireGuard.
+    #[serde(rename = "BrambleWireguard")]
+    pub wireguard: Option<WireguardKey>,
 }
 
 /// Architecture and operating system, in the kernel's words (`x86_64`, `aarch64`) for nodes and in Go's

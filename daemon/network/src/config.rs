@@ -15,6 +15,8 @@ pub struct Config {
     pub netns_dir: PathBuf,
     /// Where addresses and host ports are noted for a restarted daemon.
     pub state_file: PathBuf,
+    /// Where the board's private key for encrypted networks is.
+    pub wireguard_key: PathBuf,
     /// The board's own `resolv.conf`, read anew for every question that is passed on.
     pub resolv_conf: PathBuf,
 }
@@ -28,6 +30,7 @@ impl Config {
             subnet: Subnet::LOCAL,
             netns_dir: run_dir.join("netns"),
             state_file: run_dir.join("network.json"),
+            wireguard_key: run_dir.join("wireguard.key"),
             resolv_conf: PathBuf::from("/etc/resolv.conf"),
         }
     }

@@ -42,6 +42,11 @@ pub enum Error {
     /// The network is not among those that the managers told this board of, yet.
     #[error("this board has not been told of network {0} yet")]
     Unwoven(String),
+    /// The network is encrypted, and the kernel can't do that.
+    #[error(
+        "network {0} is encrypted, and this board's kernel has no WireGuard: nothing of it is sent in the clear"
+    )]
+    NoWireguard(String),
     /// The kernel refused a step.
     #[error("{doing} {what}: {reason}")]
     Kernel {

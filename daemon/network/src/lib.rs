@@ -8,11 +8,12 @@
 //!   eth0 172.30.0.6/16 ──veth── btac1e0006 ┴─ bramble0 172.30.0.1/16 ── nat ── eth0, the LAN
 //! ```
 //!
-//! Besides, it has a link into each of the cluster's networks that it is in: see [`overlay`].
+//! Besides, it has a link into each of the cluster's networks that it is in: see [`overlay`], and [`wireguard`] for those that
+//! are encrypted.
 //!
 //! Three layers, from pure to not:
 //!
-//! - [`wanted`], [`overlay`], [`recover`] and [`rules`] decide: who has which address and port, who is where, what survives
+//! - [`wanted`], [`overlay`], [`wireguard`], [`recover`] and [`rules`] decide: who has which address and port, who is where, what survives
 //!   a restart, which packet filter follows. They know neither async nor a socket.
 //! - `kernel` does: one small verb each for bridge, tunnel, namespace, member, tables and packet filter. Every verb may be
 //!   repeated and finishes what a crash left half done.
@@ -29,6 +30,7 @@
 mod config;
 mod error;
 mod kernel;
+mod keys;
 mod names;
 mod networking;
 pub mod overlay;
@@ -37,6 +39,7 @@ pub mod recover;
 pub mod rules;
 mod shell;
 pub mod wanted;
+pub mod wireguard;
 
 pub use config::{Config, Subnet};
 pub use error::Error;

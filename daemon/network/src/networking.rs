@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use std::sync::Arc;
 
 use exec::{Attached, Fabric, Networking, Wish};
-use model::TaskId;
+use model::{TaskId, WireguardKey};
 
 use crate::{Error, Network, ports};
 
@@ -21,6 +21,10 @@ impl Networking for Network {
     async fn weave(&self, fabric: Arc<Fabric>) -> Result<(), exec::Error> {
         self.names.weave(fabric.clone());
         Ok(Network::weave(self, fabric).await?)
+    }
+
+    async fn wireguard(&self) -> Result<Option<WireguardKey>, exec::Error> {
+        Ok(Network::wireguard(self).await?)
     }
 
     async fn attached(&self) -> Vec<TaskId> {
@@ -41,6 +45,7 @@ impl From<Error> for exec::Error {
             Error::PortTaken { .. }
             | Error::SeatTaken { .. }
             | Error::Unwoven(_)
+            | Error::NoWireguard(_)
             | Error::Full(_)
             | Error::Kernel { .. }
             | Error::Rules(_)

@@ -12,12 +12,12 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
 };
 
 use exec::Overlay;
 
-use crate::wanted::Mac;
+use crate::{wanted::Mac, wireguard};
 
 /// The UDP port of VXLAN, on all boards.
 pub const PORT: u16 = 4789;
@@ -89,8 +89,8 @@ pub enum Value {
     At(Mac),
     /// Of one [behind](Key::Behind) a bridge: by which port.
     By(u32),
-    /// Of one [across](Key::Across): the board that it is on.
-    On(Ipv4Addr),
+    /// Of one [across](Key::Across): the board that it is on, by its address on the LAN or within WireGuard.
+    On(IpAddr),
 }
 
 /// Entries of the kernel's tables.
@@ -98,11 +98,7 @@ pub type Entries = BTreeMap<Key, Value>;
 
 /// The entries that a network is to have. `seats` has the addresses of the tasks that are seated here, and their ports.
 pub fn entries(overlay: &Overlay, fixture: &Fixture, seats: &BTreeMap<Ipv4Addr, u32>) -> Entries {
-    let boards: HashMap<_, _> = overlay
-        .peers
-        .iter()
-        .map(|peer| (&peer.node, peer.underlay))
-        .collect();
+    let boards: HashMap<_, _> = wireguard::ends(overlay).collect();
     let endpoints = overlay.endpoints.iter().map(|one| (&one.node, one.address));
     let bridges = overlay.peers.iter().map(|peer| (&peer.node, peer.address));
     let mut entries = Entries::new();
@@ -110,9 +106,9 @@ pub fn entries(overlay: &Overlay, fixture: &Fixture, seats: &BTreeMap<Ipv4Addr, 
         let mac = Mac::of(address);
         entries.insert(Key::Neighbour(fixture.bridge, address), Value::At(mac));
         // Of an unknown board, or of this one but not seated yet: nothing leads there.
-        if let Some(underlay) = boards.get(node) {
+        if let Some(end) = boards.get(node) {
             entries.insert(Key::Behind(fixture.bridge, mac), Value::By(fixture.tunnel));
-            entries.insert(Key::Across(fixture.tunnel, mac), Value::On(*underlay));
+            entries.insert(Key::Across(fixture.tunnel, mac), Value::On(*end));
         }
     }
     // Who is seated here is here, whatever is said of the address.

@@ -123,6 +123,7 @@ fn fabric(tasks: u8) -> Arc<Fabric> {
         node: "other".into(),
         address: Ipv4Addr::new(10, 0, 1, 2),
         underlay: place::PEER,
+        key: None,
     };
     let endpoint = |n| Endpoint {
         task: "x".into(),
@@ -141,6 +142,7 @@ fn fabric(tasks: u8) -> Arc<Fabric> {
         board: Ipv4Addr::new(10, 0, 1, 1),
         internal: false,
         ingress: true,
+        encrypted: false,
         mtu: None,
         peers: vec![other],
         endpoints: (0..tasks).map(endpoint).collect(),

@@ -169,6 +169,7 @@ fn fabric(tasks: u8) -> Arc<Fabric> {
         board: Ipv4Addr::new(10, 0, 1, 254),
         internal: false,
         ingress: false,
+        encrypted: false,
         mtu: None,
         peers: Vec::new(),
         endpoints: (10..10 + tasks).map(endpoint).collect(),
@@ -176,6 +177,7 @@ fn fabric(tasks: u8) -> Arc<Fabric> {
     };
     Arc::new(Fabric {
         number: 1,
+        key: None,
         networks: vec![network],
         ports: Vec::new(),
     })

@@ -26,26 +26,52 @@ pub(crate) fn fits(spec: &TaskSpec, labels: &Labels, node: &Node) -> bool {
         && Wishes::checked(labels).met_by(&node.description)
 }
 
-/// True if a task's board no longer meets its constraints. Boards that are paused keep what they have, and of a
+/// True if one of the task's networks is encrypted.
+pub(crate) fn is_encrypted(task: &Task) -> bool {
+    task.held().iter().any(|held| held.network.is_encrypted())
+}
+
+/// True if one of the networks that a service asks for is encrypted.
+fn asks_for_encryption(draft: &Draft<'_>, service: &Service) -> bool {
+    let mut networks = service.spec.networks().iter();
+    networks.any(|wish| {
+        draft
+            .network(&wish.target().into())
+            .is_some_and(|network| network.is_encrypted())
+    })
+}
+
+/// True if the board can be in encrypted networks, where that is wanted.
+pub(crate) fn encrypts(wanted: bool, node: &Node) -> bool {
+    !wanted || node.description.wireguard.is_some()
+}
+
+/// True if a task's board no longer meets its constraints, or can't encrypt what it must any more. Boards that are paused keep what they have, and of a
 /// board that is not heard of nothing is said.
 pub(crate) fn is_misfit(draft: &Draft<'_>, task: &Task) -> bool {
     let Some(node) = task.node_id.as_ref().and_then(|id| draft.node(id)) else {
         return false;
     };
-    crate::draft::takes_tasks(node) && !fits(&task.spec, &task.origin.service_labels, node)
+    let fits = fits(&task.spec, &task.origin.service_labels, node) && encrypts(is_encrypted(task), node);
+    crate::draft::takes_tasks(node) && !fits
 }
 
 /// True if a global service's task may stay on the board.
-pub(crate) fn may_stay(service: &Service, node: &Node) -> bool {
+pub(crate) fn may_stay(draft: &Draft<'_>, service: &Service, node: &Node) -> bool {
     node.status.state != NodeState::Down
         && node.spec.availability != Availability::Drain
-        && (node.spec.availability == Availability::Pause
-            || fits(&service.spec.task_template, &service.spec.labels, node))
+        && (node.spec.availability == Availability::Pause || can_hold(draft, service, node))
 }
 
 /// True if a global service may come to the board.
-pub(crate) fn may_come(service: &Service, node: &Node) -> bool {
-    crate::draft::takes_tasks(node) && fits(&service.spec.task_template, &service.spec.labels, node)
+pub(crate) fn may_come(draft: &Draft<'_>, service: &Service, node: &Node) -> bool {
+    crate::draft::takes_tasks(node) && can_hold(draft, service, node)
+}
+
+/// True if tasks of the service can be on the board.
+pub(crate) fn can_hold(draft: &Draft<'_>, service: &Service, node: &Node) -> bool {
+    fits(&service.spec.task_template, &service.spec.labels, node)
+        && encrypts(asks_for_encryption(draft, service), node)
 }
 
 /// Tasks for which their board, which has become smaller, has no room any more: the youngest of those that reserve

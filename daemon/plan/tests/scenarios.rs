@@ -90,6 +90,24 @@ fn act(world: &mut World, words: &[&str]) {
                 node.description.resources.memory_bytes = amount
             });
         }
+        ["network", name, "encrypted"] => {
+            let options = [(ENCRYPTED_OPTION.to_owned(), String::new())].into();
+            let mut network = Network {
+                id: (*name).into(),
+                meta: Meta::new(world.now),
+                ..Network::default()
+            };
+            network.spec.name = (*name).to_owned();
+            network.spec.driver_configuration = Some(Driver {
+                name: Some("overlay".to_owned()),
+                options: Some(options),
+            });
+            world.commit(Transaction::new().create(network));
+        }
+        ["wireguard", board, has] => {
+            let key = (*has == "yes").then_some(WireguardKey([7; 32]));
+            world.edit_node(number(board), |node| node.description.wireguard = key);
+        }
         ["leaderless", time] => world.now += time.parse::<jiff::SignedDuration>().unwrap(),
         ["leader"] => world.new_leader(),
         ["pass", time] => world.pass(time.parse().unwrap()),

@@ -149,7 +149,10 @@ impl Executor for Runtime {
     async fn describe(&self) -> Result<NodeDescription, Error> {
         let (config, volumes) = (self.shared.config.clone(), self.shared.volumes.clone());
         let described = tokio::task::spawn_blocking(move || facts::describe(&config, &volumes)).await;
-        described.map_err(|error| Error::Temporary(error.to_string()))
+        Ok(NodeDescription {
+            wireguard: self.shared.network.wireguard().await?,
+            ..described.map_err(|error| Error::Temporary(error.to_string()))?
+        })
     }
 
     fn controller(&self, task: &Task) -> Arc<dyn Controller> {

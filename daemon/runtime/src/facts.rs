@@ -39,6 +39,7 @@ pub(crate) fn describe(config: &Config, volumes: &Volumes) -> NodeDescription {
         tls_info: None,
         devices: Some(crate::devices::list()).filter(|devices| !devices.is_empty()),
         volumes: Some(volumes.names()).filter(|names| !names.is_empty()),
+        wireguard: None,
     }
 }
 

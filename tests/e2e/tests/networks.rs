@@ -67,8 +67,8 @@ fn networks_are_made_shown_and_removed_as_with_docker() -> Result<()> {
         ),
         ("network create plain", "docker network create -d overlay plain"),
         (
-            "network create -d overlay --opt encrypted secret",
-            "not built yet",
+            "network create -d overlay --opt encrypted=perhaps secret",
+            "invalid encrypted perhaps: true or false",
         ),
         (
             "network create -d overlay --subnet 192.168.0.0/16 wide",

@@ -2,8 +2,9 @@
 
 use super::{Refusal, validate};
 use model::{
-    Driver, IpamConfig, IpamOptions, MTU_OPTION, Meta, Network, NetworkAttachmentConfig, NetworkId,
-    NetworkSpec, PREDEFINED, PortConfig, PublishMode, ServiceId, ServiceSpec, Subnet, TaskState, Timestamp,
+    Driver, ENCRYPTED_OPTION, IpamConfig, IpamOptions, MTU_OPTION, Meta, Network, NetworkAttachmentConfig,
+    NetworkId, NetworkSpec, PREDEFINED, PortConfig, PublishMode, ServiceId, ServiceSpec, Subnet, TaskState,
+    Timestamp,
 };
 use plan::Taken;
 use rand::Rng;
@@ -15,6 +16,8 @@ use std::net::Ipv4Addr;
 const PREFIXES: std::ops::RangeInclusive<u8> = 8..=29;
 /// Largest packets: below the first IPv4 does not work, above the second Ethernet's jumbo frames end.
 const MTUS: std::ops::RangeInclusive<u16> = 576..=9_000;
+/// So many boards are named in a refusal.
+const BOARDS_NAMED: usize = 10;
 /// What a DNS name holds.
 const ALIAS_LENGTH: usize = 253;
 
@@ -40,6 +43,16 @@ pub fn create(
         )));
     }
     driver(spec.driver_configuration.as_ref())?;
+    let network = Network {
+        id: NetworkId::generate(rng),
+        meta: Meta::new(now),
+        spec,
+        ..Network::default()
+    };
+    if network.is_encrypted() {
+        encryption(view, &network.spec.name)?;
+    }
+    let spec = &network.spec;
     if spec.ipv6_enabled == Some(true) {
         return Err(Refusal::Unimplemented(
             "overlay networks carry IPv4 only here: leave --ipv6 out".to_owned(),
@@ -63,12 +76,6 @@ pub fn create(
         }
         _ => {}
     }
-    let network = Network {
-        id: NetworkId::generate(rng),
-        meta: Meta::new(now),
-        spec,
-        ..Network::default()
-    };
     let id = network.id.clone();
     let mut transaction = Transaction::new();
     transaction.create(network);
@@ -159,12 +166,11 @@ fn driver(driver: Option<&Driver>) -> Result<(), Refusal> {
                     "invalid {MTU_OPTION} {value}: 576 to 9000 bytes are possible"
                 )));
             }
-            // The docker command itself makes "" of `--opt encrypted`.
-            "encrypted" if matches!(value.as_str(), "false" | "0") => {}
-            "encrypted" => {
-                return Err(Refusal::Unimplemented(
-                    "encrypted overlay networks are not built yet: leave --opt encrypted out".to_owned(),
-                ));
+            ENCRYPTED_OPTION if matches!(value.as_str(), "" | "true" | "1" | "false" | "0") => {}
+            ENCRYPTED_OPTION => {
+                return Err(Refusal::invalid(format!(
+                    "invalid {ENCRYPTED_OPTION} {value}: true or false"
+                )));
             }
             _ => {
                 return Err(Refusal::Unimplemented(format!(
@@ -174,6 +180,30 @@ fn driver(driver: Option<&Driver>) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// An encrypted network needs a board that can be in it; those that can't will get no task that is.
+fn encryption(view: &View, name: &str) -> Result<(), Refusal> {
+    if view.nodes().any(|node| node.description.wireguard.is_some()) {
+        return Ok(());
+    }
+    let mut boards: Vec<&str> = view
+        .nodes()
+        .map(|node| node.description.hostname.as_str())
+        .collect();
+    boards.sort_unstable();
+    let more = boards.len().saturating_sub(BOARDS_NAMED);
+    boards.truncate(BOARDS_NAMED);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    Err(Refusal::precondition(format!(
+        "network {name} can't be encrypted: the kernels of all boards ({}{more}) are without WireGuard. Nothing is carried \
+         in the clear instead: load the kernel module wireguard on boards, or leave --opt encrypted out",
+        boards.join(", ")
+    )))
 }
 
 /// The subnet that is asked for, if one is.

@@ -1,5 +1,5 @@
 use super::*;
-use model::{Cluster, EndpointSpec, Labels, Service};
+use model::{Cluster, EndpointSpec, Labels, Node, Service, WireguardKey};
 use rand::SeedableRng as _;
 
 fn named(name: &str) -> NetworkSpec {
@@ -113,7 +113,6 @@ fn what_is_not_built_is_refused_in_words() {
         }
     };
     for spec in [
-        options("encrypted", ""),
         options("com.docker.network.bridge.name", "x"),
         NetworkSpec {
             ipv6_enabled: Some(true),
@@ -126,6 +125,10 @@ fn what_is_not_built_is_refused_in_words() {
     assert!(make(&founded(), options("encrypted", "false")).is_ok());
     assert!(matches!(
         make(&founded(), options(MTU_OPTION, "9999")),
+        Err(Refusal::Invalid(_))
+    ));
+    assert!(matches!(
+        make(&founded(), options("encrypted", "perhaps")),
         Err(Refusal::Invalid(_))
     ));
     let ingress = NetworkSpec {
@@ -246,4 +249,39 @@ fn a_port_is_one_services() {
     assert!(check(9090, PublishMode::Host).is_ok() && check(7070, PublishMode::Ingress).is_ok());
     let own = service("mesh", &[], &[(8080, PublishMode::Ingress)]).spec;
     assert!(ports(&view, Some(&"mesh".into()), &own).is_ok());
+}
+
+#[test]
+fn an_encrypted_network_needs_a_board_that_can_encrypt() {
+    let spec = |value: &str| NetworkSpec {
+        driver_configuration: Some(Driver {
+            name: Some("overlay".into()),
+            options: Some([("encrypted".to_owned(), value.to_owned())].into()),
+        }),
+        ..named("secret")
+    };
+    let boards = |view: &View, can: Option<WireguardKey>| {
+        let mut joined = Transaction::new();
+        for n in [2, 1] {
+            let mut node = Node {
+                id: format!("{n}-{}", can.is_some()).into(),
+                ..Node::default()
+            };
+            node.description.hostname = format!("board-{n}");
+            node.description.wireguard = can.filter(|_| n == 2);
+            joined.create(node);
+        }
+        view.apply(view.index() + 1, &joined).unwrap()
+    };
+    let without = boards(&founded(), None);
+    for value in ["", "true", "1"] {
+        let refused = make(&without, spec(value)).unwrap_err().to_string();
+        assert!(
+            refused.contains(
+                "network secret can't be encrypted: the kernels of all boards (board-1, board-2) are"
+            ),
+            "{refused}"
+        );
+    }
+    make(&boards(&without, Some(WireguardKey([1; 32]))), spec("")).unwrap();
 }

@@ -198,6 +198,7 @@ mod tests {
             board: Ipv4Addr::new(10, 0, 1, 2),
             internal: false,
             ingress: false,
+            encrypted: false,
             mtu: None,
             peers: Vec::new(),
             endpoints: takes.map(endpoint).into_iter().collect(),

@@ -12,7 +12,8 @@ use std::net::{IpAddr, Ipv4Addr};
 /// The fabric of a node: the networks that the plan gave it a place in, with all that is in them, and the mesh's ports.
 /// Its number is 0.
 pub(super) fn fabric(view: &View, reports: &Reports, me: &NodeId) -> Fabric {
-    let places = view.node(me).map(|node| node.places.clone()).unwrap_or_default();
+    let own = view.node(me);
+    let places = own.map(|node| node.places.clone()).unwrap_or_default();
     let mut networks: BTreeMap<NetworkId, Overlay> = places
         .iter()
         .filter_map(|(id, board)| Some((id.clone(), overlay(definition(view, me, id)?, *board)?)))
@@ -22,11 +23,14 @@ pub(super) fn fabric(view: &View, reports: &Reports, me: &NodeId) -> Fabric {
             continue;
         };
         for (id, address) in &node.places {
-            if let Some(network) = networks.get_mut(id) {
+            // Without a key there is no way to it but in the clear.
+            let reaches = |network: &Overlay| !network.encrypted || node.description.wireguard.is_some();
+            if let Some(network) = networks.get_mut(id).filter(|network| reaches(network)) {
                 network.peers.push(Peer {
                     node: node.id.clone(),
                     address: *address,
                     underlay,
+                    key: node.description.wireguard,
                 });
             }
         }
@@ -46,6 +50,7 @@ pub(super) fn fabric(view: &View, reports: &Reports, me: &NodeId) -> Fabric {
     }
     Fabric {
         number: 0,
+        key: own.and_then(|node| node.description.wireguard),
         networks: networks.into_values().collect(),
         ports,
     }
@@ -73,6 +78,7 @@ fn overlay(network: &Network, board: Ipv4Addr) -> Option<Overlay> {
         board,
         internal: network.spec.internal == Some(true),
         ingress: network.is_ingress(),
+        encrypted: network.is_encrypted(),
         mtu: network.option(MTU_OPTION).and_then(|mtu| mtu.parse().ok()),
         peers: Vec::new(),
         endpoints: Vec::new(),

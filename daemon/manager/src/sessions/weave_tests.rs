@@ -176,6 +176,48 @@ fn a_network_that_was_removed_stays_until_its_tasks_are_gone() {
 }
 
 #[test]
+fn an_encrypted_network_knows_only_boards_with_keys_and_a_new_key_is_news_to_all() {
+    let (view, reports) = world();
+    let key = |n: u8| Some(model::WireguardKey([n; 32]));
+    let change = |view: &View, id: &str, key: Option<model::WireguardKey>| {
+        let mut node = (**view.node(&id.into()).unwrap()).clone();
+        node.places.insert("net".into(), Ipv4Addr::new(10, 0, 1, 4));
+        node.description.wireguard = key;
+        view.apply(view.index() + 1, Transaction::new().update(node))
+            .unwrap()
+    };
+    let net = |view: &View, me: &str| fabric(view, &reports, &me.into()).networks.remove(1);
+    let mut network = (**view.network(&"net".into()).unwrap()).clone();
+    network.spec.driver_configuration = Some(Driver {
+        name: None,
+        options: Some([(model::ENCRYPTED_OPTION.to_owned(), String::new())].into()),
+    });
+    let view = view.apply(2, Transaction::new().update(network)).unwrap();
+    let without = change(&view, "b", None);
+    assert!(net(&without, "a").encrypted);
+    assert!(
+        net(&without, "a").peers.is_empty(),
+        "there is no way to it but in the clear"
+    );
+    let one = change(&without, "b", key(1));
+    let peers = net(&one, "a").peers;
+    assert_eq!(
+        (peers[0].key, peers[0].underlay),
+        (key(1), Ipv4Addr::new(192, 168, 0, 2))
+    );
+    let other = change(&one, "b", key(2));
+    assert_eq!(net(&other, "a").peers[0].key, key(2));
+    let own = |view: &View| fabric(view, &reports, &"b".into());
+    assert_eq!((own(&one).key, own(&other).key), (key(1), key(2)));
+    assert_ne!(own(&one), own(&other), "it is to take the new one into use");
+    let removed = (**other.node(&"b".into()).unwrap()).clone();
+    let removed = other
+        .apply(other.index() + 1, Transaction::new().remove(removed))
+        .unwrap();
+    assert!(net(&removed, "a").peers.is_empty());
+}
+
+#[test]
 fn a_board_that_does_not_answer_is_left_out_but_by_itself() {
     let (view, mut reports) = world();
     let gone = view.tasks().next().unwrap().node_id.clone().unwrap();

@@ -1,6 +1,6 @@
 //! What the kernel's messages say of a link, as far as it matters here.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rtnetlink::packet_route::{
     address::{AddressAttribute, AddressMessage},
@@ -32,6 +32,8 @@ pub struct Link {
     pub mtu: u32,
     /// What it is if it is a VXLAN.
     pub tunnel: Option<Tunnel>,
+    /// True for a WireGuard device.
+    pub is_wireguard: bool,
 }
 
 /// What matters of a VXLAN.
@@ -43,6 +45,17 @@ pub struct Tunnel {
     pub port: u16,
     /// It notes who is where from what comes in.
     pub learning: bool,
+    /// The only device that it sends by, and the board's address there; none if it sends by any.
+    pub within: Option<Within>,
+}
+
+/// A device that a VXLAN is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Within {
+    /// Its number.
+    pub device: u32,
+    /// The board's own address there.
+    pub address: Ipv6Addr,
 }
 
 impl From<&LinkMessage> for Link {
@@ -58,6 +71,7 @@ impl From<&LinkMessage> for Link {
             mac: None,
             mtu: 0,
             tunnel: None,
+            is_wireguard: false,
         };
         for attribute in &message.attributes {
             match attribute {
@@ -71,6 +85,7 @@ impl From<&LinkMessage> for Link {
                     for info in infos {
                         match info {
                             LinkInfo::Kind(InfoKind::Bridge) => link.is_bridge = true,
+                            LinkInfo::Kind(InfoKind::Wireguard) => link.is_wireguard = true,
                             LinkInfo::Data(InfoData::Vxlan(data)) => link.tunnel = Some(tunnel(data)),
                             _ => {}
                         }
@@ -85,14 +100,25 @@ impl From<&LinkMessage> for Link {
 
 fn tunnel(data: &[InfoVxlan]) -> Tunnel {
     let mut tunnel = Tunnel::default();
+    let (mut device, mut address) = (None, None);
     for info in data {
         match info {
             InfoVxlan::Id(vni) => tunnel.vni = *vni,
             InfoVxlan::Port(port) => tunnel.port = *port,
             InfoVxlan::Learning(on) => tunnel.learning = *on,
+            InfoVxlan::Link(index) => device = Some(*index).filter(|index| *index != 0),
+            InfoVxlan::Local6(own) => address = Some(*own),
             _ => {}
         }
     }
+    tunnel.within = match (device, address) {
+        (None, None) => None,
+        // Half bound is wrong, whatever is wanted.
+        (device, address) => Some(Within {
+            device: device.unwrap_or_default(),
+            address: address.unwrap_or(Ipv6Addr::UNSPECIFIED),
+        }),
+    };
     tunnel
 }
 
@@ -100,6 +126,14 @@ fn tunnel(data: &[InfoVxlan]) -> Tunnel {
 pub fn ipv4(message: &AddressMessage) -> Option<Ipv4Addr> {
     message.attributes.iter().find_map(|attribute| match attribute {
         AddressAttribute::Local(IpAddr::V4(address)) => Some(*address),
+        _ => None,
+    })
+}
+
+/// The IPv6 address that a message is about, none if it is about another family's.
+pub fn ipv6(message: &AddressMessage) -> Option<Ipv6Addr> {
+    message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Address(IpAddr::V6(address)) => Some(*address),
         _ => None,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use futures::TryStreamExt;
@@ -15,7 +15,7 @@ use rtnetlink::{
     },
 };
 
-use super::link::{Link, ipv4};
+use super::link::{Link, ipv4, ipv6};
 use crate::{Error, wanted::Mac};
 
 /// The group of links that are to be removed together. The number only has to be one that nobody else uses.
@@ -231,6 +231,26 @@ impl Links {
                 libc::EEXIST,
             )
             .map_err(Error::kernel("adding address", address))?;
+        }
+        Ok(())
+    }
+
+    /// Makes `address` the only IPv6 address of a link, but for what the kernel gives it by itself.
+    pub async fn set_address6(&self, index: u32, address: Ipv6Addr, prefix: u8) -> Result<(), Error> {
+        let mut there = false;
+        for message in self.address_messages(index).await? {
+            match ipv6(&message) {
+                Some(found) if found == address && message.header.prefix_len == prefix => there = true,
+                Some(found) if !found.is_unicast_link_local() => {
+                    allow(self.0.address().del(message).execute().await, libc::EADDRNOTAVAIL)
+                        .map_err(Error::kernel("removing an address of link", index))?;
+                }
+                _ => {}
+            }
+        }
+        if !there {
+            let added = self.0.address().add(index, IpAddr::V6(address), prefix);
+            allow(added.execute().await, libc::EEXIST).map_err(Error::kernel("adding address", address))?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ pub mod neighbours;
 pub mod overlay;
 pub mod routes;
 pub mod sessions;
+pub mod wireguard;
 
-pub use link::Link;
+pub use link::{Link, Within};
 pub use links::Links;

@@ -1,6 +1,9 @@
 //! The kernel's tables of who is where: neighbours of bridges, hardware addresses behind them and across tunnels.
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use futures::{StreamExt, TryStreamExt};
 use nix::libc;
@@ -108,7 +111,7 @@ impl Links {
 }
 
 fn message(key: Key, value: Value) -> NeighbourMessage {
-    let address = |address| NeighbourAttribute::Destination(NeighbourAddress::Inet(address));
+    let address = |address: IpAddr| NeighbourAttribute::Destination(address.into());
     let lladdr = |mac: Mac| NeighbourAttribute::LinkLayerAddress(mac.0.to_vec());
     let (family, index, state, flags, attributes) = match (key, value) {
         (Key::Neighbour(bridge, who), value) => {
@@ -121,7 +124,7 @@ fn message(key: Key, value: Value) -> NeighbourMessage {
                 bridge,
                 NeighbourState::Permanent,
                 NeighbourFlags::empty(),
-                vec![address(who), lladdr(mac)],
+                vec![address(who.into()), lladdr(mac)],
             )
         }
         (Key::Behind(bridge, mac), value) => {
@@ -185,12 +188,14 @@ fn across(message: &NeighbourMessage) -> Option<(Key, Value)> {
     let board = message.attributes.iter().find_map(|one| match one {
         // The family is the bridge's, so the kernel's message does not say of which kind the address is.
         NeighbourAttribute::Destination(NeighbourAddress::Other(bytes)) => {
-            <[u8; 4]>::try_from(bytes.as_slice()).ok()
+            let four = <[u8; 4]>::try_from(bytes.as_slice()).map(IpAddr::from);
+            let sixteen = <[u8; 16]>::try_from(bytes.as_slice()).map(IpAddr::from);
+            four.or(sixteen).ok()
         }
         _ => None,
     })?;
     Some((
         Key::Across(message.header.ifindex, mac(message)?),
-        Value::On(board.into()),
+        Value::On(board),
     ))
 }

@@ -6,7 +6,7 @@ use nix::libc;
 use rtnetlink::{LinkBridgePort, LinkUnspec, LinkVxlan};
 
 use super::{
-    Link, Links, bridge,
+    Link, Links, Within, bridge,
     link::Tunnel,
     links::{allow, refused},
 };
@@ -28,6 +28,8 @@ pub struct Plan {
     pub mtu: u32,
     /// The board's own loopback addresses may be translated to addresses in it.
     pub from_loopback: bool,
+    /// What all of it goes through on its way to other boards; none if it goes in the clear.
+    pub within: Option<Within>,
 }
 
 /// Makes bridge and tunnel, or what is missing of them. The second answer is true if something was.
@@ -76,6 +78,7 @@ async fn ensure_tunnel(
         vni: plan.vni,
         port: PORT,
         learning: false,
+        within: plan.within,
     };
     let before = found.iter().find(|link| link.name == name);
     if let Some(link) = before.filter(|link| link.tunnel == Some(right)) {
@@ -100,13 +103,16 @@ async fn ensure_tunnel(
 
 impl Links {
     async fn add_tunnel(&self, name: &str, plan: &Plan, bridge: u32) -> Result<(), Error> {
-        let message = LinkVxlan::new(name, plan.vni)
+        let mut tunnel = LinkVxlan::new(name, plan.vni)
             .port(PORT)
             .learning(false)
             .mtu(plan.mtu)
             .controller(bridge)
-            .up()
-            .build();
+            .up();
+        if let Some(within) = plan.within {
+            tunnel = tunnel.dev(within.device).local6(within.address);
+        }
+        let message = tunnel.build();
         allow(self.0.link().add(message).execute().await, libc::EEXIST)
             .map_err(Error::kernel("making tunnel", name))
     }

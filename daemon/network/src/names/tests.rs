@@ -46,6 +46,7 @@ fn overlay(name: &str, subnet: &str, endpoints: Vec<Endpoint>, services: Vec<Vir
         board: ip(subnet),
         internal: false,
         ingress: name == "ingress",
+        encrypted: false,
         mtu: None,
         peers: Vec::new(),
         endpoints,
@@ -107,6 +108,7 @@ fn fabric() -> Fabric {
     );
     Fabric {
         number: 1,
+        key: None,
         networks: vec![ingress, back, front, elsewhere],
         ports: Vec::new(),
     }

@@ -27,6 +27,7 @@ fn overlay(endpoints: Vec<Endpoint>) -> Overlay {
         node: format!("n{n}").as_str().into(),
         address: address(n),
         underlay: Ipv4Addr::new(192, 168, 0, n),
+        key: None,
     };
     Overlay {
         id: "o".into(),
@@ -37,6 +38,7 @@ fn overlay(endpoints: Vec<Endpoint>) -> Overlay {
         board: address(1),
         internal: false,
         ingress: false,
+        encrypted: false,
         mtu: None,
         peers: vec![peer(2), peer(3)],
         endpoints,
@@ -102,7 +104,7 @@ fn every_board_and_endpoint_is_known_by_its_board() {
     for (last, board) in [(2, 2), (12, 2), (3, 3), (13, 3)] {
         assert_eq!(
             across(&entries, last),
-            Some(Value::On(Ipv4Addr::new(192, 168, 0, board)))
+            Some(Value::On(Ipv4Addr::new(192, 168, 0, board).into()))
         );
         assert_eq!(behind(&entries, last), Some(Value::By(TUNNEL)));
     }
@@ -141,7 +143,7 @@ fn only_what_differs_is_changed() {
     assert_eq!(removed.len(), 3, "all of the one that is gone: {removed:?}");
     let moved = (
         Key::Across(TUNNEL, Mac::of(address(12))),
-        Value::On(Ipv4Addr::new(192, 168, 0, 3)),
+        Value::On(Ipv4Addr::new(192, 168, 0, 3).into()),
     );
     assert_eq!(
         set,

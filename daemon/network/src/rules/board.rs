@@ -8,6 +8,7 @@ use super::{NONE, collection, in_turn, prompting};
 use crate::{
     overlay::{PORT, bridge_name},
     wanted::Wanted,
+    wireguard::{DEVICE, clear_ends},
 };
 
 /// The complete rules of the board for `nft -f -`.
@@ -109,27 +110,35 @@ fn endpoints(wanted: &Wanted, overlay: &Overlay) -> impl Iterator<Item = String>
         .map(move |address| format!("\"{}\" . {address}", bridge_name(vni)))
 }
 
-/// Only the other boards may put packets into the networks' tunnels.
+/// Which packets of a network's tunnel are meant: its number is in the fifth to seventh octet after UDP's header.
+fn packets(overlays: &[Overlay], encrypted: bool) -> Option<String> {
+    let meant = overlays.iter().filter(|overlay| overlay.encrypted == encrypted);
+    let numbers: Vec<String> = meant.map(|overlay| format!("{:#x}", overlay.vni)).collect();
+    let packets = || format!("udp dport {PORT} @th,96,24 {{ {} }}", numbers.join(", "));
+    (!numbers.is_empty()).then(packets)
+}
+
+/// Only the other boards may put packets into the networks' tunnels; into those of encrypted ones only what was encrypted.
 fn tunnels(overlays: &[Overlay]) -> String {
-    let numbers: Vec<String> = overlays
-        .iter()
-        .map(|overlay| format!("{:#x}", overlay.vni))
-        .collect();
-    let peers = overlays.iter().flat_map(|overlay| &overlay.peers);
-    let boards: BTreeSet<String> = peers.map(|peer| peer.underlay.to_string()).collect();
+    let boards: BTreeSet<String> = clear_ends(overlays).map(|end| end.to_string()).collect();
     let boards: Vec<String> = boards.into_iter().collect();
     let others = match boards.as_slice() {
         [] => String::new(),
         boards => format!("ip saddr != {{ {} }} ", boards.join(", ")),
     };
-    match numbers.as_slice() {
-        [] => String::new(),
-        // The network's number is in the fifth to seventh octet after UDP's header.
-        numbers => format!(
-            "\t\tudp dport {PORT} @th,96,24 {{ {} }} {others}drop\n",
-            numbers.join(", ")
-        ),
-    }
+    let clear = packets(overlays, false).map(|packets| format!("\t\t{packets} {others}drop\n"));
+    let encrypted = packets(overlays, true).map(|packets| {
+        format!(
+            "\t\tiifname != \"{DEVICE}\" {packets} drop\n\t\tiifname \"{DEVICE}\" udp dport != {PORT} drop\n\t\tiifname \"{DEVICE}\" meta l4proto != udp drop\n"
+        )
+    });
+    [clear, encrypted].into_iter().flatten().collect()
+}
+
+/// Nothing of an encrypted network leaves the board but by WireGuard, whatever its routes say.
+fn kept_in(overlays: &[Overlay]) -> String {
+    let line = |packets| format!("\t\toifname != \"{DEVICE}\" {packets} drop\n");
+    packets(overlays, true).map(line).unwrap_or_default()
 }
 
 /// The board's own calls to who is gone. The link of a call that was translated is still said to be the one before.
@@ -144,7 +153,7 @@ fn sending(overlays: &[Overlay]) -> String {
 fn chains(text: &mut String, wanted: &Wanted) {
     let (bridge, subnet) = (&wanted.bridge, wanted.subnet);
     let tunnels = tunnels(&wanted.fabric().networks);
-    let sending = sending(&wanted.fabric().networks);
+    let sending = kept_in(&wanted.fabric().networks) + &sending(&wanted.fabric().networks);
     let _ = write!(
         text,
         r#"	# route_localnet is on for bridges: the board's loopback addresses are nothing for tasks all the same.

@@ -109,11 +109,13 @@ fn woven(internal: bool) -> (Wanted, Fabric) {
         board: address(1),
         internal,
         ingress: !internal,
+        encrypted: false,
         mtu: None,
         peers: vec![Peer {
             node: "other".into(),
             address: address(2),
             underlay: Ipv4Addr::new(192, 168, 0, 2),
+            key: None,
         }],
         endpoints: vec![
             endpoint("web", 12, true),
@@ -131,6 +133,7 @@ fn woven(internal: bool) -> (Wanted, Fabric) {
     };
     let fabric = Fabric {
         number: 1,
+        key: None,
         networks: vec![overlay],
         ports: vec![
             port(Protocol::Tcp, 8080, "web"),
@@ -176,6 +179,27 @@ fn the_mesh_hands_connections_to_those_that_take_them() {
         assert!(lines.contains(&line), "{line} in {text}");
     }
     assert!(!text.contains("mesh_tcp_8082"), "nobody is there to take it");
+}
+
+#[test]
+fn an_encrypted_network_comes_and_goes_by_wireguard_only() {
+    let (mut wanted, mut fabric) = woven(false);
+    assert!(!ruleset(&wanted).contains("bramble-wg"));
+    let mut secret = fabric.networks[0].clone();
+    (secret.vni, secret.id, secret.encrypted) = (0x1002, "secret".into(), true);
+    secret.peers[0].underlay = Ipv4Addr::new(192, 168, 0, 3);
+    fabric.networks.push(secret);
+    wanted.weave(&fabric);
+    let text = ruleset(&wanted);
+    let lines = lines(&text);
+    for line in [
+        "udp dport 4789 @th,96,24 { 0x1001 } ip saddr != { 192.168.0.2 } drop",
+        "iifname != \"bramble-wg\" udp dport 4789 @th,96,24 { 0x1002 } drop",
+        "oifname != \"bramble-wg\" udp dport 4789 @th,96,24 { 0x1002 } drop",
+        "iifname \"bramble-wg\" udp dport != 4789 drop",
+    ] {
+        assert!(lines.contains(&line), "{line} in {text}");
+    }
 }
 
 #[test]

@@ -23,7 +23,9 @@ use crate::{
     kernel::{
         Links,
         member::{self, Remains},
+        wireguard::Wireguard,
     },
+    keys::Keys,
     overlay::Fixture,
     ports,
     recover::Note,
@@ -35,6 +37,9 @@ use crate::{
 pub struct Board {
     pub(super) config: Config,
     pub(super) links: Links,
+    /// None if the kernel has none.
+    pub(super) wireguard: Option<Wireguard>,
+    pub(super) keys: Keys,
     /// The bridge's number.
     pub(super) bridge: u32,
     pub(super) wanted: Wanted,

@@ -16,10 +16,10 @@ use std::{
 };
 
 use exec::{Attached, Fabric, Wish};
-use model::TaskId;
+use model::{TaskId, WireguardKey};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{Config, Error, Names};
+use crate::{Config, Error, Names, keys::Keys};
 use batch::Request;
 
 /// Requests that may wait for a batch; further callers wait for their turn to ask.
@@ -32,6 +32,8 @@ pub struct Network {
     requests: mpsc::Sender<Request>,
     attached: watch::Receiver<Arc<BTreeMap<TaskId, Attached>>>,
     pub(crate) names: Names,
+    /// None if the kernel has no WireGuard.
+    keys: Option<Keys>,
 }
 
 impl Network {
@@ -49,6 +51,7 @@ impl Network {
         let board = start::open(config).await?;
         let left: Vec<_> = board.attached().into_iter().collect();
         let names = Names::open(notes, resolv_conf, &left).await;
+        let keys = board.wireguard.is_some().then(|| board.keys.clone());
         let (requests, waiting) = mpsc::channel(WAITING);
         let (tell, attached) = watch::channel(Arc::new(board.attached()));
         tokio::spawn(board.run(waiting, tell));
@@ -56,6 +59,7 @@ impl Network {
             requests,
             attached,
             names,
+            keys,
         })
     }
 
@@ -95,6 +99,17 @@ impl Network {
     /// All that the kernel refused; the rest is done.
     pub async fn weave(&self, fabric: Arc<Fabric>) -> Result<(), Error> {
         self.ask(|reply| Request::Weave { fabric, reply }).await?
+    }
+
+    /// The board's public key for encrypted networks, as of now; none if its kernel has no WireGuard.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] if the board's private key can't be read or made.
+    pub async fn wireguard(&self) -> Result<Option<WireguardKey>, Error> {
+        match &self.keys {
+            Some(keys) => Ok(Some(keys.pair().await?.public)),
+            None => Ok(None),
+        }
     }
 
     /// Who is attached, and with what, in the order of ids.

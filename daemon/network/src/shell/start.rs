@@ -16,7 +16,9 @@ use crate::{
         Links, bridge,
         member::{self, Remains},
         namespace,
+        wireguard::Wireguard,
     },
+    keys::Keys,
     recover::{self, Found, Note},
     wanted::{Wanted, port_address, port_name},
 };
@@ -28,13 +30,19 @@ pub async fn open(config: Config) -> Result<Board, Error> {
     let note = read_note(&config.state_file).await?;
     let mut wanted = Wanted::new(config.bridge.clone(), config.subnet);
     let links = Links::open()?;
+    let wireguard = Wireguard::open().await?;
+    if wireguard.is_none() {
+        tracing::info!("the kernel has no WireGuard: this board can't be in encrypted networks");
+    }
     let seen = look(&links, &config.netns_dir, &note).await?;
     let leftovers = recover::recover(&mut wanted, &note, &seen);
 
     let forwarding_was_off = note.forwarding_was_off || !bridge::forwarding().await?;
     let mut board = Board {
+        keys: Keys::at(config.wireguard_key.clone()),
         config,
         links,
+        wireguard,
         bridge: 0,
         wanted,
         forwarding_was_off,

@@ -13,7 +13,7 @@ use super::board::Board;
 use crate::{
     Error,
     kernel::{
-        Link,
+        Link, Within,
         member::{self, Ties},
         neighbours,
         overlay::{self, Plan},
@@ -21,10 +21,44 @@ use crate::{
     },
     overlay::{
         Entries, Fixture, OVERHEAD, USUAL_MTU, bridge_name, difference, entries, network_of, seat_name,
-        seat_of,
+        seat_of, tunnel_name,
     },
     wanted::Member,
+    wireguard,
 };
+
+/// What encrypted networks go through.
+#[derive(Clone)]
+struct Device {
+    within: Within,
+    /// Its largest packet, in bytes.
+    mtu: u32,
+}
+
+/// What a network's links are to be.
+fn plan(one: &Overlay, underlay: Option<u32>, device: Option<&Device>, links: &[Link]) -> Plan {
+    let (most, unknown) = match device {
+        None => (underlay.map(|mtu| mtu.saturating_sub(OVERHEAD)), USUAL_MTU),
+        Some(device) => {
+            let inner = wireguard::tunnel_mtu(device.mtu);
+            (underlay.map(|_| inner), inner)
+        }
+    };
+    let before = || {
+        let bridge = links.iter().find(|link| link.name == bridge_name(one.vni));
+        bridge.map(|link| link.mtu)
+    };
+    let mtu = one.mtu.map(u32::from).or(most).or_else(before).unwrap_or(unknown);
+    Plan {
+        vni: one.vni,
+        address: one.board,
+        prefix: one.prefix,
+        // The kernel refuses a tunnel that its device can't carry.
+        mtu: device.map_or(mtu, |device| mtu.min(wireguard::tunnel_mtu(device.mtu))),
+        from_loopback: one.ingress,
+        within: device.map(|device| device.within),
+    }
+}
 
 impl Board {
     /// Makes the board's part of the cluster's networks so, and goes on after errors.
@@ -77,20 +111,19 @@ impl Board {
     /// Bridges and tunnels.
     async fn fix(&mut self, links: &[Link], errors: &mut Vec<Error>) {
         let underlay = self.underlay(links).await;
+        let device = self.encrypt(underlay).await;
         let mut fixtures = BTreeMap::new();
         for one in &self.wanted.fabric().networks {
-            let usual = underlay.map(|mtu| mtu.saturating_sub(OVERHEAD)).or_else(|| {
-                links
-                    .iter()
-                    .find(|link| link.name == bridge_name(one.vni))
-                    .map(|link| link.mtu)
-            });
-            let plan = Plan {
-                vni: one.vni,
-                address: one.board,
-                prefix: one.prefix,
-                mtu: one.mtu.map(u32::from).or(usual).unwrap_or(USUAL_MTU),
-                from_loopback: one.ingress,
+            let plan = match (one.encrypted, &device) {
+                (false, _) => plan(one, underlay, None, links),
+                (true, Ok(Some(device))) => plan(one, underlay, Some(device), links),
+                (true, failed) => {
+                    // What is not encrypted does not go.
+                    errors.extend(self.links.remove(&tunnel_name(one.vni)).await.err());
+                    let none = || Error::NoWireguard(one.name.clone());
+                    errors.push(failed.clone().err().unwrap_or_else(none));
+                    continue;
+                }
             };
             match overlay::ensure(&self.links, &plan, links).await {
                 Ok((fixture, changed)) => {
@@ -110,6 +143,22 @@ impl Board {
             }
         }
         self.fixtures = fixtures;
+    }
+
+    /// The device that encrypted networks go through; none if there are none, or the kernel has no WireGuard.
+    async fn encrypt(&self, underlay: Option<u32>) -> Result<Option<Device>, Error> {
+        let wanted = wireguard::peers(self.wanted.fabric());
+        let (Some(peers), Some(kernel)) = (wanted, &self.wireguard) else {
+            return Ok(None);
+        };
+        let pair = self.keys.pair().await?;
+        let mtu = wireguard::mtu(underlay);
+        let index = kernel.ensure(&self.links, &pair, mtu, &peers).await?;
+        let within = Within {
+            device: index,
+            address: wireguard::address(&pair.public),
+        };
+        Ok(Some(Device { within, mtu }))
     }
 
     /// The largest packet that all ways to other boards take; none if there are no ways.
@@ -197,8 +246,10 @@ impl Board {
             .collect();
         let mut networks = self.wanted.seated();
         networks.extend(self.wanted.fabric().networks.iter().map(|one| one.vni));
+        let encrypts = self.wanted.fabric().networks.iter().any(|one| one.encrypted);
         let stray = |name: &&String| {
-            network_of(name).is_some_and(|vni| !networks.contains(&vni))
+            name.as_str() == wireguard::DEVICE && !encrypts
+                || network_of(name).is_some_and(|vni| !networks.contains(&vni))
                 || seat_of(name).is_some() && !seats.contains(*name)
         };
         let names = links.iter().map(|link| &link.name).filter(stray);

@@ -10,7 +10,7 @@ use std::{
 
 use bramble_network::{Config, Error, Network};
 use exec::{Attached, Endpoint, Fabric, MeshPort, Overlay, Peer, Place, Virtual, Wish};
-use model::PortProtocol;
+use model::{PortProtocol, WireguardKey};
 use nix::sched::{CloneFlags, unshare};
 use tokio::{runtime::Handle, sync::oneshot};
 
@@ -47,6 +47,12 @@ pub struct Boards {
     pub internal: bool,
     /// Whether there is a network "app" at all.
     pub app: bool,
+    /// Whether the network "app" is encrypted.
+    pub encrypted: bool,
+    /// Which boards are nodes of the cluster.
+    pub member: [bool; BOARDS],
+    /// The boards' public keys, as managers were told.
+    pub keys: Vec<Option<WireguardKey>>,
     number: u64,
 }
 
@@ -80,6 +86,9 @@ impl Boards {
             tasks: Vec::new(),
             internal: false,
             app: true,
+            encrypted: false,
+            member: [true; BOARDS],
+            keys: vec![None; BOARDS],
             number: 0,
         }
     }
@@ -87,12 +96,13 @@ impl Boards {
     /// What managers tell a board.
     pub fn fabric(&self, board: usize) -> Fabric {
         let peers = |vni| {
-            let others = (0..BOARDS).filter(|other| *other != board);
+            let others = (0..BOARDS).filter(|other| *other != board && self.member[*other]);
             others
                 .map(|other| Peer {
                     node: node(other),
                     address: gate(vni, other),
                     underlay: lan(other),
+                    key: self.keys[other],
                 })
                 .collect()
         };
@@ -114,6 +124,7 @@ impl Boards {
             board: gate(vni, board),
             internal: self.internal && vni == APP,
             ingress: vni == MESH,
+            encrypted: self.encrypted && vni == APP,
             mtu: None,
             peers: peers(vni),
             endpoints: endpoints(vni),
@@ -129,6 +140,7 @@ impl Boards {
         };
         Fabric {
             number: self.number,
+            key: self.keys[board],
             networks,
             ports: vec![
                 port(PortProtocol::Tcp, 8080, "web"),
@@ -143,6 +155,9 @@ impl Boards {
     /// Tells all boards.
     pub async fn weave(&mut self) {
         self.number += 1;
+        for board in 0..BOARDS {
+            self.keys[board] = self.boards[board].network().wireguard().await.unwrap();
+        }
         for board in 0..BOARDS {
             self.weave_one(board).await;
         }
@@ -276,7 +291,7 @@ impl Board {
 
     /// All that the board's network consists of, as text to compare.
     pub fn trace(&self) -> String {
-        let tables = "ip -o link | cut -d: -f2 | cut -d@ -f1 | sort; ip -4 -o addr | tr -s \" \" | cut -d\" \" -f2,4 | sort
+        let tables = "ip -o link | cut -d: -f2 | cut -d@ -f1 | sort; ip -4 -o addr | tr -s \" \" | cut -d\" \" -f2,4 | sort; ip -6 -o addr show scope global | tr -s \" \" | cut -d\" \" -f2,4 | sort
             ip route | sed \"s/ linkdown//\" | sort; ip rule; nft list ruleset; cat /proc/sys/net/ipv4/ip_forward
             ip neigh show nud permanent | sort; bridge fdb | grep -e dst -e static | sort";
         let files = sh(&format!("find {} | sort", self.dir.display()));

@@ -19,13 +19,13 @@ pub(crate) fn apply(draft: &mut Draft<'_>, service: &Service) {
         match draft.node(id).cloned() {
             // What is left of a board that was removed is nobody's history.
             None => vacate(draft, slot),
-            Some(node) if !enforce::may_stay(service, &node) => leave(draft, service, &node, slot),
+            Some(node) if !enforce::may_stay(draft, service, &node) => leave(draft, service, &node, slot),
             Some(_) => {}
         }
     }
     let free: Vec<Arc<Node>> = draft
         .nodes()
-        .filter(|node| enforce::may_come(service, node))
+        .filter(|node| enforce::may_come(draft, service, node))
         .cloned()
         .collect();
     for node in free {
@@ -47,7 +47,7 @@ pub(crate) fn apply(draft: &mut Draft<'_>, service: &Service) {
 fn leave(draft: &mut Draft<'_>, service: &Service, node: &Node, slot: &Slot) {
     let cause = match node.status.state {
         NodeState::Down => Cause::NodeDown,
-        _ if !enforce::fits(&service.spec.task_template, &service.spec.labels, node) => Cause::Misfit,
+        _ if !enforce::can_hold(draft, service, node) => Cause::Misfit,
         _ => Cause::NodeDrained,
     };
     if slot.wanted().next().is_none() {

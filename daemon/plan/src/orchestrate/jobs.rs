@@ -130,7 +130,7 @@ fn replicated(draft: &mut Draft<'_>, service: &Service, job: ReplicatedJob, slot
 fn global(draft: &mut Draft<'_>, service: &Service, slots: &Slots) {
     let boards: Vec<NodeId> = draft
         .nodes()
-        .filter(|node| enforce::may_come(service, node))
+        .filter(|node| enforce::may_come(draft, service, node))
         .map(|node| node.id.clone())
         .collect();
     for id in boards {

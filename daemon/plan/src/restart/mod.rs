@@ -142,7 +142,7 @@ fn is_kept(draft: &Draft<'_>, service: &Service, place: &Place, task: &Task) -> 
             current
                 && draft
                     .node(node)
-                    .is_some_and(|node| enforce::may_stay(service, node))
+                    .is_some_and(|node| enforce::may_stay(draft, service, node))
         }
     }
 }

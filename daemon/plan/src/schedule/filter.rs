@@ -2,6 +2,7 @@
 
 use super::board::Board;
 use super::request::Request;
+use crate::enforce;
 use std::collections::BTreeMap;
 
 /// Why a board won't do; the first of these that holds is the one that counts.
@@ -15,6 +16,8 @@ pub(crate) enum Refusal {
     Constraints,
     /// It has not all devices that the service asks for.
     Devices,
+    /// Its kernel has no WireGuard, and the task is in an encrypted network.
+    Encryption,
     /// The image does not run on it.
     Platform,
     /// A port is taken on it.
@@ -35,6 +38,8 @@ pub(crate) fn standing(board: &Board, request: &Request) -> Option<Refusal> {
         Some(Refusal::Constraints)
     } else if !request.wishes.met_by(&board.node.description) {
         Some(Refusal::Devices)
+    } else if !enforce::encrypts(request.encrypted, &board.node) {
+        Some(Refusal::Encryption)
     } else {
         (!runs).then_some(Refusal::Platform)
     }
@@ -96,6 +101,7 @@ fn words(refusal: Refusal, count: usize) -> String {
         Refusal::Resources => format!("insufficient resources on {nodes}"),
         Refusal::Constraints => format!("scheduling constraints not satisfied on {nodes}"),
         Refusal::Devices => format!("device not found on {nodes}"),
+        Refusal::Encryption => format!("no WireGuard for encrypted networks on {nodes}"),
         Refusal::Platform => format!("unsupported platform on {nodes}"),
         Refusal::HostPort => format!("host-mode port already in use on {nodes}"),
         Refusal::MaxReplicas => "max replicas per node limit exceed".to_owned(),

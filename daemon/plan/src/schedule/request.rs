@@ -16,6 +16,8 @@ pub(crate) struct Request {
     pub(crate) memory: i64,
     pub(crate) things: Vec<DiscreteResource>,
     pub(crate) host_ports: Vec<(PortProtocol, u16)>,
+    /// One of its networks is encrypted.
+    pub(crate) encrypted: bool,
     /// On one board; 0: any number.
     pub(crate) max_replicas: u64,
 }
@@ -60,6 +62,7 @@ impl Request {
                 .filter_map(|thing| thing.discrete_resource_spec.clone())
                 .collect(),
             host_ports: host_ports(task),
+            encrypted: enforce::is_encrypted(task),
             max_replicas: placement
                 .and_then(|placement| placement.max_replicas)
                 .unwrap_or(0),

@@ -38,6 +38,13 @@ pub fn write(spec: &mut ServiceSpec, words: &[&str]) {
                 });
             }
             "image" => template.container_spec.get_or_insert_default().image = Some(value.to_owned()),
+            "network" => {
+                let wish = NetworkAttachmentConfig {
+                    target: Some(value.to_owned()),
+                    ..NetworkAttachmentConfig::default()
+                };
+                template.networks.get_or_insert_default().push(wish);
+            }
             "force" => template.force_update += 1,
             "restart" => {
                 let condition = serde_json::from_value(value.into()).expect("a condition");
