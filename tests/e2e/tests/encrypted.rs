@@ -172,9 +172,16 @@ fn what_tasks_say_goes_encrypted_from_board_to_board_or_not_at_all() -> Result<(
     more_answers(&lab, "answers after the change of keys")?;
 
     // A board that is removed while it can't be told: the others have nothing to say to it any more.
+    docker(board, "node demote board-3")?;
+    until(
+        &lab,
+        board,
+        "node ls --format {{.Hostname}}:{{.ManagerStatus}}",
+        |said| said.lines().any(|line| line == "board-3:"),
+    )?;
     lab.board(3).kill()?;
     until(&lab, board, "node ls", |said| said.contains("Down"))?;
-    docker(board, "node rm --force board-3")?;
+    until(&lab, board, "node rm --force board-3", |_| true)?;
     lab.wait_for("no answer to the removed board", PATIENCE, || {
         let heard = ear.listen(Duration::from_secs(4));
         if !heard.iter().any(between) {

@@ -118,8 +118,7 @@ impl Board {
                 (false, _) => plan(one, underlay, None, links),
                 (true, Ok(Some(device))) => plan(one, underlay, Some(device), links),
                 (true, failed) => {
-                    // What is not encrypted does not go.
-                    errors.extend(self.links.remove(&tunnel_name(one.vni)).await.err());
+                    errors.extend(self.close_clear(one, links).await.err());
                     let none = || Error::NoWireguard(one.name.clone());
                     errors.push(failed.clone().err().unwrap_or_else(none));
                     continue;
@@ -143,6 +142,20 @@ impl Board {
             }
         }
         self.fixtures = fixtures;
+    }
+
+    /// Removes the tunnel of a network that must not go in the clear, if it does. One that is bound to WireGuard may stay.
+    async fn close_clear(&self, network: &Overlay, links: &[Link]) -> Result<(), Error> {
+        let name = tunnel_name(network.vni);
+        let before = links.iter().find(|link| link.name == name);
+        let bound = before
+            .and_then(|link| link.tunnel)
+            .is_some_and(|tunnel| tunnel.within.is_some());
+        if bound {
+            Ok(())
+        } else {
+            self.links.remove(&name).await
+        }
     }
 
     /// The device that encrypted networks go through; none if there are none, or the kernel has no WireGuard.
