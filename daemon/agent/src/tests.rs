@@ -319,6 +319,7 @@ fn net() -> model::Network {
 fn fabric(number: u64) -> Arc<exec::Fabric> {
     Arc::new(exec::Fabric {
         number,
+        key: None,
         networks: vec![exec::Overlay {
             id: "net".into(),
             name: "onet".into(),
