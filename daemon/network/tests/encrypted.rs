@@ -1,6 +1,11 @@
 //! Networks that go encrypted from board to board; on a kernel without WireGuard, that they do not go at all.
 //! `tests/vm/run network` runs it on one that has it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy takes helpers outside test functions for no tests"
+)]
+
 mod place;
 
 use std::{
