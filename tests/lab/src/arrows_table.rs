@@ -31,6 +31,7 @@ pub const ROOMS: [(&str, &[&str]); 21] = [
     ("network", &["model", "exec"]),
     ("api", &["model"]),
     ("cli", &["model"]),
+    ("board", &[]),
     ("card", &[]),
     ("slots", &[]),
     ("bramble", EVERYTHING),
