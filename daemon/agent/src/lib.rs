@@ -20,7 +20,7 @@ mod weave;
 
 pub use board::{Board, Config};
 pub use keep::KeepError;
-pub use session::{Ended, Holding, Orders, Self_, Uplink, run};
+pub use session::{Ended, Holding, Orders, Self_, Turns, Uplink, run};
 
 #[cfg(test)]
 mod tests;

@@ -4,11 +4,12 @@ use crate::board::Board;
 use crate::logs::Tellers;
 use async_trait::async_trait;
 use exec::{Fabric, File};
-use model::{FileKey, Hidden, NodeDescription, Task, TlsInfo};
+use model::{FileKey, Hidden, NodeDescription, Task, TlsInfo, Unfit};
 use rand::RngExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -50,9 +51,36 @@ pub struct Self_ {
     pub holding: watch::Receiver<Holding>,
     /// Which root it trusts, and which one has signed its certificate.
     pub tls: watch::Receiver<TlsInfo>,
+    /// Why it is to get no new tasks.
+    pub unfit: watch::Receiver<Option<Unfit>>,
+    /// Counts the turns of this room's loop.
+    pub turns: Arc<Turns>,
+}
+
+/// Turns of the session's loop: it goes on with and without a leader, so a number that stands still tells of a loop that hangs.
+#[derive(Debug, Default)]
+pub struct Turns(AtomicU64);
+
+impl Turns {
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn one_more(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Self_ {
+    fn unfit(&self) -> bytes::Bytes {
+        let unfit = self.unfit.borrow();
+        let told = unfit
+            .as_ref()
+            .map(|unfit| serde_json::to_vec(unfit).unwrap_or_default());
+        told.unwrap_or_default().into()
+    }
+
     async fn describe(&self, board: &Board) -> Result<NodeDescription, exec::Error> {
         Ok(NodeDescription {
             tls_info: Some(self.tls.borrow().clone()),
@@ -98,6 +126,7 @@ pub enum Ended {
 pub async fn run(board: Board, me: Self_, uplink: &dyn Uplink, orders: &watch::Sender<Orders>) -> Ended {
     let (mut pause, mut hint) = (FIRST_PAUSE, None);
     loop {
+        me.turns.one_more();
         let begun = Instant::now();
         let ended = match uplink.connect(hint.take()).await {
             Ok(channel) => tokio::select! {
@@ -155,6 +184,7 @@ async fn session(board: &Board, me: &Self_, channel: Channel, orders: &watch::Se
         listen: me.listen.to_string(),
         raft_id: holding.open.unwrap_or_default(),
         lost: holding.lost.unwrap_or_default(),
+        unfit: me.unfit(),
     };
     let first = FromNode {
         message: Some(from_node::Message::Hello(hello)),
@@ -209,11 +239,13 @@ impl Session<'_> {
         let mut changes = self.board.changes();
         let mut woven = self.board.inner.loom.state();
         let (mut holding, mut tls) = (self.me.holding.clone(), self.me.tls.clone());
+        let mut unfit = self.me.unfit.clone();
         let mut beat = tokio::time::interval(PULSE);
         let mut describe = tokio::time::interval_at(Instant::now() + DESCRIBE, DESCRIBE);
         // The leader hears all statuses at the session's beginning.
         changes.mark_changed();
         loop {
+            self.me.turns.one_more();
             let sent = tokio::select! {
                 message = incoming.message() => match message {
                     Ok(Some(FromLeader { message: Some(message) })) => {
@@ -228,6 +260,10 @@ impl Session<'_> {
                 },
                 _ = beat.tick() => self.beat(None).await,
                 changed = holding.changed() => match changed {
+                    Ok(()) => self.beat(None).await,
+                    Err(_) => return Status::cancelled("closing"),
+                },
+                changed = unfit.changed() => match changed {
                     Ok(()) => self.beat(None).await,
                     Err(_) => return Status::cancelled("closing"),
                 },
@@ -351,6 +387,7 @@ impl Session<'_> {
             raft_id: holding.open.unwrap_or_default(),
             lost: holding.lost.unwrap_or_default(),
             description: description.map(encode).unwrap_or_default(),
+            unfit: self.me.unfit(),
         };
         self.send(from_node::Message::Beat(beat)).await
     }

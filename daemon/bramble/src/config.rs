@@ -43,8 +43,14 @@ pub struct Config {
     pub log: String,
     /// Things that services can reserve, as `kind=name` or `kind=number`.
     pub generic_resources: Vec<model::GenericResource>,
-    /// `engine.labels.*` of this board.
+    /// `engine.labels.*` of this board, beside those that it finds itself.
     pub labels: BTreeMap<String, String>,
+    /// Where the kernel's files about the board are: `/`, but in tests and on odd hardware.
+    pub board_root: PathBuf,
+    /// Whether the board's LED shows where it stands.
+    pub led: bool,
+    /// Whether the daemon feeds the hardware watchdog.
+    pub watchdog: bool,
 }
 
 /// Whether and where the Engine API is served over TCP, to holders of client certificates.
@@ -87,6 +93,9 @@ struct File {
     log: Option<String>,
     generic_resources: Option<Vec<String>>,
     labels: Option<BTreeMap<String, String>>,
+    board_root: Option<PathBuf>,
+    led: Option<bool>,
+    watchdog: Option<bool>,
 }
 
 impl Config {
@@ -160,6 +169,9 @@ impl File {
             log: over.log.or(self.log),
             generic_resources: over.generic_resources.or(self.generic_resources),
             labels: Some(labels),
+            board_root: over.board_root.or(self.board_root),
+            led: over.led.or(self.led),
+            watchdog: over.watchdog.or(self.watchdog),
         }
     }
 
@@ -197,6 +209,9 @@ impl File {
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             generic_resources: resources(&self.generic_resources.unwrap_or_default())?,
             labels: self.labels.unwrap_or_default(),
+            board_root: path(self.board_root, "/"),
+            led: self.led.unwrap_or(true),
+            watchdog: self.watchdog.unwrap_or(false),
         })
     }
 }

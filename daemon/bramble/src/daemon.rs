@@ -6,8 +6,9 @@ use crate::config::{Advertise, Config};
 use crate::events::History;
 use crate::formation::{Keeper, Promised};
 use crate::node::{self, Node};
+use crate::sensors::Sensors;
 use crate::standing::{Kept, Standing};
-use crate::{life, neighbours, tcp};
+use crate::{life, neighbours, signs, tcp, vitals};
 use anyhow::Context as _;
 use discovery::Discovery;
 use exec::Executor;
@@ -35,10 +36,16 @@ pub async fn run(config: Config, paths: slots::Paths) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
 
+    let sensors = Sensors::open(
+        board::Files::below(&config.board_root),
+        config.state_dir.clone(),
+        config.labels.clone(),
+    )
+    .await;
     let network = Network::open(networking(&config))
         .await
         .context("the board's network")?;
-    let runtime = Runtime::open(containers(&config, paths.clone()), Arc::new(network))
+    let runtime = Runtime::open(containers(&config, paths.clone(), &sensors), Arc::new(network))
         .await
         .context("containers")?;
     let executor: Arc<dyn Executor> = Arc::new(runtime.clone());
@@ -56,7 +63,10 @@ pub async fn run(config: Config, paths: slots::Paths) -> anyhow::Result<()> {
 
     let (commands, told) = mpsc::channel(4);
     let installer = slots::Installer::new(paths);
-    let node = assemble(config, board, &discovery, commands, installer)?;
+    let node = assemble(config, board, &discovery, &sensors, commands, installer)?;
+    let sensing = tokio::spawn(sensors.follow(shutdown.clone()));
+    let signing = tokio::spawn(signs::show(node.clone(), shutdown.clone()));
+    let guarding = tokio::spawn(vitals::guard(node.clone(), shutdown.clone()));
     let backend = Arc::new(Backend {
         node: node.clone(),
         runtime: runtime.clone(),
@@ -90,7 +100,9 @@ pub async fn run(config: Config, paths: slots::Paths) -> anyhow::Result<()> {
     // Boxed: a whole life's state.
     let lived = Box::pin(life::live(node, executor, told, shutdown.clone())).await;
     shutdown.cancel();
-    let _ = announcing.await;
+    for task in [announcing, sensing, signing, guarding] {
+        let _ = task.await;
+    }
     let _ = answering.await;
     if let Some(answering) = answering_tls {
         let _ = answering.await;
@@ -105,6 +117,7 @@ fn assemble(
     config: Config,
     board: Board,
     discovery: &Discovery,
+    sensors: &Sensors,
     commands: mpsc::Sender<crate::node::Command>,
     installer: slots::Installer,
 ) -> anyhow::Result<Arc<Node>> {
@@ -162,6 +175,9 @@ fn assemble(
         sightings: discovery.sightings(),
         tasks: watch::channel(None).0,
         installer,
+        hardware: sensors.hardware(),
+        unfit: sensors.unfit(),
+        turns: Arc::default(),
         config,
     }))
 }
@@ -174,9 +190,14 @@ fn networking(config: &Config) -> network::Config {
     }
 }
 
-fn containers(config: &Config, paths: slots::Paths) -> runtime::Config {
-    // A slot that is confirmed, or that came to nothing, changes them.
-    let of_slots = move || slots::facts(&paths).map_or_else(BTreeMap::new, |facts| facts.labels());
+fn containers(config: &Config, paths: slots::Paths, sensors: &Sensors) -> runtime::Config {
+    let of_board = sensors.labels();
+    // A slot that is confirmed, or that came to nothing, changes them; so does a cable.
+    let labels = move || {
+        let mut all = of_board.borrow().clone();
+        all.extend(slots::facts(&paths).map_or_else(BTreeMap::new, |facts| facts.labels()));
+        all
+    };
     runtime::Config {
         containerd: config.containerd.clone(),
         own: config.run_dir.join("containerd"),
@@ -187,7 +208,7 @@ fn containers(config: &Config, paths: slots::Paths) -> runtime::Config {
         insecure_registries: config.insecure_registries.clone(),
         generic_resources: config.generic_resources.clone(),
         labels: config.labels.clone(),
-        changing_labels: runtime::ChangingLabels(Some(Arc::new(of_slots))),
+        changing_labels: runtime::ChangingLabels(Some(Arc::new(labels))),
     }
 }
 

@@ -31,6 +31,7 @@ pub async fn gather(node: &Node, runtime: &Runtime) -> Facts {
             "1"
         }
         .to_owned(),
+        warnings: node.hardware.borrow().condition.problems(),
         error: node.trouble.borrow().clone().unwrap_or_default(),
         ..Facts::default()
     };

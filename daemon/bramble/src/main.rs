@@ -19,10 +19,13 @@ mod node;
 mod quorum;
 mod renewal;
 mod report;
+mod sensors;
+mod signs;
 mod slot;
 mod standing;
 mod tcp;
 mod uplink;
+mod vitals;
 mod volumes;
 
 use clap::{Parser, Subcommand};
@@ -70,6 +73,9 @@ A settings file (all keys may be absent):
   registry-mirror = \"http://10.0.0.2:5000\"         asked first for plain image names
   insecure-registries = [\"10.0.0.0/24\"]            spoken to in plain HTTP
   log = \"info\"
+  led = true                       the board's LED shows where it stands
+  watchdog = false                 feed /dev/watchdog0: the board starts anew if the daemon hangs (the image switches it on)
+  board-root = \"/\"                where the kernel's files about the board are: for tests and odd hardware
   [labels]                         engine.labels.* in constraints
   ssd = \"true\"")]
     Daemon {

@@ -52,6 +52,8 @@ pub async fn live(
         listen: node.listen,
         holding: node.holding.subscribe(),
         tls: node.tls_info.subscribe(),
+        unfit: node.unfit.clone(),
+        turns: node.turns.clone(),
     };
     node.tasks.send_replace(Some(tasks.clone()));
     let uplink = Links(node.clone());

@@ -59,6 +59,12 @@ pub struct Node {
     pub promised: Arc<crate::formation::Promised>,
     /// What boards announce on the LAN; written by `neighbours`.
     pub sightings: watch::Receiver<Arc<Vec<discovery::Sighting>>>,
+    /// The board itself and how it is; written by `sensors`.
+    pub hardware: watch::Receiver<Arc<crate::sensors::Hardware>>,
+    /// Why it is to get no new tasks; written by `sensors`.
+    pub unfit: watch::Receiver<Option<model::Unfit>>,
+    /// Counts the turns of the agent's loop, by which it shows that it lives.
+    pub turns: Arc<agent::Turns>,
     /// Where other boards reach this one.
     pub listen: SocketAddr,
     /// The tasks of this board while it is a member; written by its life as one.

@@ -35,6 +35,13 @@ pub fn gather(node: &Node) -> BoardReport {
         .problems
         .extend(slots.into_iter().flat_map(|facts| facts.problems));
     report.tasks = node.tasks.borrow().as_ref().map(tasks);
+    let hardware = node.hardware.borrow().clone();
+    report.model.clone_from(&hardware.facts.model);
+    report.serial.clone_from(&hardware.facts.serial);
+    report.problems.extend(hardware.condition.problems());
+    if let Ok(serde_json::Value::Object(readings)) = serde_json::to_value(&hardware.readings) {
+        report.readings = readings;
+    }
     if standing == Standing::In && !orders.managers.is_empty() {
         report.managers = Some(orders.managers.len());
     }

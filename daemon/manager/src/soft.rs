@@ -3,7 +3,7 @@
 //! All of it can be told again by the nodes, so a new leader starts with none of it. Every call is short; the lock
 //! is never held over an await.
 
-use model::{NodeId, NodeState, TaskId, TaskStatus, Timestamp};
+use model::{NodeId, NodeState, TaskId, TaskStatus, Timestamp, Unfit};
 use pki::Clock;
 use plan::{NodeReport, Reports};
 use state::View;
@@ -142,8 +142,8 @@ impl Soft {
         self.lock().seats.clone()
     }
 
-    /// A node gave a sign of life.
-    pub fn heard_of(&self, id: &NodeId, seat: Seat) {
+    /// A node gave a sign of life, and said whether it is well.
+    pub fn heard_of(&self, id: &NodeId, seat: Seat, unfit: Option<&Unfit>) {
         let now = self.clock.now();
         let mut inner = self.lock();
         let grace = inner.grace.unwrap_or(BEAT * MISSED);
@@ -157,7 +157,13 @@ impl Soft {
             .or_insert_with(|| report(NodeState::Unknown, now));
         let addr = Some(seat.address.ip().to_string());
         let back = std::mem::take(&mut known.unreachable);
-        let news = known.state != NodeState::Ready || known.addr != addr || back;
+        let ailment = |unfit: Option<&Unfit>| unfit.map(|unfit| unfit.ailment);
+        let mut news = known.state != NodeState::Ready || known.addr != addr || back;
+        // How hot it is exactly is no reason to plan.
+        news |= ailment(known.unfit.as_ref()) != ailment(unfit);
+        if known.unfit.as_ref() != unfit {
+            known.unfit = unfit.cloned();
+        }
         if news {
             if known.state != NodeState::Ready {
                 known.since = now;
@@ -289,5 +295,6 @@ fn report(state: NodeState, since: Timestamp) -> NodeReport {
         addr: None,
         message: None,
         unreachable: false,
+        unfit: None,
     }
 }

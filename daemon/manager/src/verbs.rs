@@ -64,7 +64,7 @@ impl Merged {
         let mut shown = node.clone();
         if let Some(report) = self.manager.inner.soft.node(&node.id) {
             shown.status.state = report.state;
-            shown.status.message = report.message;
+            shown.status.message = report.message.or(report.unfit.map(|unfit| unfit.text));
             shown.status.addr = report.addr.or(shown.status.addr);
         }
         let standing = self.manager.inner.store.standing().borrow().clone();

@@ -1,4 +1,4 @@
-//! What a board says of itself to whoever stands before it: `GET /bramble/board`, for the console and `bramble status`.
+//! What a board says of itself: to whoever stands before it (`GET /bramble/board`), and to the leader when it is not well.
 
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -102,9 +102,75 @@ impl BoardState {
     }
 }
 
+/// Why a board is to get no new tasks: the board's own verdict on itself, told to the leader and never stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Unfit {
+    /// The worst that is wrong.
+    pub ailment: Ailment,
+    /// All that is wrong, for a person: `hot: 82 °C; no new tasks`.
+    pub text: String,
+}
+
+/// What can be wrong with a board.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ailment {
+    /// Nothing can be written to its data partition.
+    ReadOnly,
+    /// Nothing is left of its data partition.
+    Full,
+    /// Its power supply gives too little.
+    UnderVoltage,
+    /// It is too hot.
+    Hot,
+    /// Something that only newer boards know of.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+impl Ailment {
+    /// As it is written, and said: "the board is hot".
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read-only",
+            Self::Full => "full",
+            Self::UnderVoltage => "under-voltage",
+            Self::Hot => "hot",
+            Self::Other => "unwell",
+        }
+    }
+}
+
+impl From<&str> for Ailment {
+    fn from(word: &str) -> Self {
+        let known = [Self::ReadOnly, Self::Full, Self::UnderVoltage, Self::Hot];
+        known
+            .into_iter()
+            .find(|ailment| ailment.as_str() == word)
+            .unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_newer_boards_ailment_is_one_all_the_same() {
+        for (word, ailment) in [
+            ("hot", Ailment::Hot),
+            ("read-only", Ailment::ReadOnly),
+            ("haunted", Ailment::Other),
+        ] {
+            assert_eq!(Ailment::from(word), ailment);
+            assert_eq!(
+                serde_json::from_str::<Ailment>(&format!("{word:?}")).unwrap(),
+                ailment
+            );
+        }
+    }
 
     #[test]
     fn what_is_not_known_is_not_said() {

@@ -6,8 +6,8 @@
 use crate::reports::newer;
 use crate::{Plan, Reason, Reports};
 use model::{
-    Availability, Cluster, Network, NetworkId, Node, NodeId, NodeRole, NodeState, Service, ServiceId, Task,
-    TaskId, TaskState, TaskStatus, Timestamp,
+    Ailment, Availability, Cluster, Network, NetworkId, Node, NodeId, NodeRole, NodeState, Service,
+    ServiceId, Task, TaskId, TaskState, TaskStatus, Timestamp,
 };
 use rand::Rng;
 use state::{Transaction, View};
@@ -107,6 +107,12 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn node(&self, id: &NodeId) -> Option<&Arc<Node>> {
         self.nodes.get(id)
+    }
+
+    /// What keeps a board from getting new tasks though it is there, by its own word.
+    pub(crate) fn ailment(&self, id: &NodeId) -> Option<Ailment> {
+        let report = self.reports.nodes.get(id)?;
+        report.unfit.as_ref().map(|unfit| unfit.ailment)
     }
 
     /// A board's host name, or its id while it has not told one.

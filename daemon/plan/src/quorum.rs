@@ -3,6 +3,9 @@
 //! Wanted are 1 manager of 1 or 2 boards, 3 from three boards, 5 from seven: odd numbers, since an even one survives
 //! no more losses than the odd one below it. What is decided is the wanted role (`NodeSpec::role`); membership in Raft
 //! follows it and shows in `Membership::role`. Boards whose role a person chose count, and are left alone.
+//!
+//! Of several boards the best made for it is chosen (see [`merit`]), but none loses its seat to a better one: to change managers
+//! costs more than a better one brings.
 
 use crate::Reason;
 use crate::draft::Draft;
@@ -37,7 +40,7 @@ pub(crate) fn apply(draft: &mut Draft<'_>) {
     }
     let good = managers.iter().filter(|node| !is_lost(draft, node)).count();
     let mut candidates: Vec<&Arc<Node>> = boards.iter().filter(|node| is_candidate(node)).collect();
-    candidates.sort_by_key(|node| (ready_since(draft, node), node.id.clone()));
+    candidates.sort_by_key(|node| (merit(draft, node), node.id.clone()));
     let mut promoted = wanted.saturating_sub(good).min(candidates.len());
     if (good + promoted).is_multiple_of(2) {
         promoted = promoted.saturating_sub(1);
@@ -109,7 +112,7 @@ fn surplus(
                 is_lost(draft, node),
                 !is_up(node),
                 !active,
-                ready_since(draft, node),
+                merit(draft, node),
                 node.id.clone(),
             )
         })
@@ -133,6 +136,21 @@ fn since(draft: &Draft<'_>, id: &NodeId) -> Timestamp {
         .nodes
         .get(id)
         .map_or(draft.now, |report| report.since)
+}
+
+/// How little a board is made for a manager, the smallest is best: one that is well, at a cable, with its store on something
+/// better than an SD card, and that has been there for long. What a board doesn't say doesn't count against it.
+fn merit(draft: &Draft<'_>, node: &Node) -> (bool, bool, bool, (Reverse<bool>, Timestamp)) {
+    let label = |name: &str| {
+        let labels = node.description.engine.labels.as_ref();
+        labels.and_then(|labels| labels.get(name)).map(String::as_str)
+    };
+    (
+        draft.ailment(&node.id).is_some(),
+        label("bramble.wired") == Some("false"),
+        label("bramble.boot") == Some("sd"),
+        ready_since(draft, node),
+    )
 }
 
 /// Of boards that are ready, since when; longest ready is best.

@@ -1,6 +1,6 @@
 //! What nodes have told the leader and the store does not hold.
 
-use model::{NodeId, NodeState, TaskId, TaskStatus, Timestamp};
+use model::{NodeId, NodeState, TaskId, TaskStatus, Timestamp, Unfit};
 use std::collections::BTreeMap;
 
 /// Soft state of the leader: lost with it, and told again by every node to the next one.
@@ -29,6 +29,8 @@ pub struct NodeReport {
     /// True if it is silent and does not even refuse a connection: connections to its tasks lead nowhere. Its tasks are not
     /// moved for it; that takes missed heartbeats.
     pub unreachable: bool,
+    /// Why it is to get no new tasks, by its own word: it is too hot, say. What it has it keeps.
+    pub unfit: Option<Unfit>,
 }
 
 /// The later of what the store holds and what the node has told. Times told by boards without a good clock are

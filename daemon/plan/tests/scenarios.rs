@@ -72,6 +72,8 @@ fn act(world: &mut World, words: &[&str]) {
         }
         ["down", board] => world.board_is(number(board), NodeState::Down),
         ["up", board] => world.board_is(number(board), NodeState::Ready),
+        ["ails", board, ailment] => world.ails(number(board), Some((*ailment).into())),
+        ["well", board] => world.ails(number(board), None),
         ["drain", board] => {
             world.edit_node(number(board), |node| node.spec.availability = Availability::Drain)
         }

@@ -10,7 +10,7 @@ mod world;
 
 use bramble_plan::plan;
 use jiff::SignedDuration;
-use model::{Availability, NodeState, TaskState};
+use model::{Ailment, Availability, NodeState, TaskState};
 use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -27,6 +27,7 @@ enum Event {
     Down(usize),
     Up(usize),
     Drain(usize, bool),
+    Ail(usize, bool),
     Fail(usize),
     Leader,
     Pass(u8),
@@ -40,6 +41,7 @@ fn events() -> impl proptest::strategy::Strategy<Value = Vec<Event>> {
         (1..=BOARDS).prop_map(Event::Down),
         (1..=BOARDS).prop_map(Event::Up),
         (1..=BOARDS, any::<bool>()).prop_map(|(board, drain)| Event::Drain(board, drain)),
+        (1..=BOARDS, any::<bool>()).prop_map(|(board, ails)| Event::Ail(board, ails)),
         (0..20usize).prop_map(Event::Fail),
         Just(Event::Leader),
         (1..120u8).prop_map(Event::Pass),
@@ -82,6 +84,7 @@ fn happen(world: &mut World, event: &Event) {
         Event::Down(number) => world.board_is(*number, NodeState::Down),
         Event::Up(number) => world.board_is(*number, NodeState::Ready),
         Event::Drain(number, drain) => drained(world, *number, *drain),
+        Event::Ail(number, ails) => world.ails(*number, ails.then_some(Ailment::Hot)),
         Event::Fail(number) => fail(world, *number),
         Event::Leader => world.new_leader(),
         Event::Pass(seconds) => world.pass(SignedDuration::from_secs((*seconds).into())),
@@ -113,6 +116,7 @@ fn heal(world: &mut World) {
     for number in 1..=world.view.nodes().count() {
         world.board_is(number, NodeState::Ready);
         drained(world, number, false);
+        world.ails(number, None);
     }
 }
 
@@ -250,7 +254,7 @@ fn chance(world: &mut World, rng: &mut StdRng) {
     let board = rng.random_range(1..=world.view.nodes().count());
     let services = ["db", "web", "api", "pack", "luck", "soft", "each"];
     let service = services[rng.random_range(0..services.len())];
-    match rng.random_range(0..16) {
+    match rng.random_range(0..17) {
         0 | 1 => world.board_is(board, NodeState::Down),
         2..=4 => world.board_is(board, NodeState::Ready),
         5 => drained(world, board, true),
@@ -268,6 +272,10 @@ fn chance(world: &mut World, rng: &mut StdRng) {
             spec::change(world, service, &[&image, "force"]);
         }
         13 => spec::roll_back(world, service),
+        15 => {
+            let ails = rng.random_bool(0.5);
+            world.ails(board, ails.then_some(Ailment::UnderVoltage));
+        }
         14 => {
             let (key, value) =
                 [("ssd", "true"), ("ssd", "no"), ("room", "a"), ("room", "b")][rng.random_range(0..4)];

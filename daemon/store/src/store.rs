@@ -263,6 +263,11 @@ impl Store {
         self.standing.borrow().leader.clone()
     }
 
+    /// Returns once Raft's core has answered, or has ended: what never comes back hangs.
+    pub async fn answers(&self) {
+        let _ = self.raft.with_raft_state(|_| ()).await;
+    }
+
     /// Ends Raft here; what is on disk stays.
     pub async fn close(&self) {
         if let Err(error) = self.raft.shutdown().await {

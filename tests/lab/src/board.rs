@@ -96,6 +96,11 @@ impl Board {
         self.lab.board_dir(self.number).join("state")
     }
 
+    /// What the board finds of the kernel's files about itself (`sys/class/thermal/…`): nothing, but for what a test puts there.
+    pub fn hardware(&self) -> PathBuf {
+        self.lab.hardware(self.number)
+    }
+
     /// Its file system as the board sees it, with a `/run` of its own. `None` when the board is off.
     pub fn root(&self) -> Option<PathBuf> {
         self.place

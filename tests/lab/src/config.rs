@@ -15,6 +15,8 @@ pub(crate) struct Config<'a> {
     pub number: usize,
     pub state_dir: &'a Path,
     pub api: &'a Path,
+    /// Where the board finds files about itself.
+    pub hardware: &'a Path,
 }
 
 impl Config<'_> {
@@ -35,12 +37,14 @@ impl Config<'_> {
              advertise = \"eth0\"\n\
              registry-mirror = \"http://{REGISTRY}\"\n\
              insecure-registries = [\"127.0.0.0/8\", \"{SUBNET}\"]\n\
+             board-root = {}\n\
              log = \"info\"\n",
             cluster.unwrap_or_default(),
             self.boards,
             self.number,
             quoted(self.state_dir),
             quoted(self.api),
+            quoted(self.hardware),
         )
     }
 }
@@ -57,6 +61,7 @@ mod tests {
             number: 2,
             state_dir: Path::new("/x/state"),
             api: Path::new("/x/docker.sock"),
+            hardware: Path::new("/x/hardware"),
         };
         let expected = r#"cluster = "home"
 join-key = "key"
@@ -68,6 +73,7 @@ api = "/x/docker.sock"
 advertise = "eth0"
 registry-mirror = "http://10.9.0.1:5000"
 insecure-registries = ["127.0.0.0/8", "10.9.0.0/24"]
+board-root = "/x/hardware"
 log = "info"
 "#;
         assert_eq!(config.text(), expected);

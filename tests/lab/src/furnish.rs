@@ -31,6 +31,7 @@ pub(crate) fn furnish(lab: &Lab) -> Result<()> {
             number,
             state_dir: &state_dir,
             api: &socket,
+            hardware: &board.hardware(),
         };
         fs::write(board.config(), config.text())?;
     }

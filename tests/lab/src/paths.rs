@@ -60,6 +60,11 @@ impl Name {
         self.dir().join(format!("board-{number}"))
     }
 
+    /// The kernel's files about a board.
+    pub(crate) fn hardware(&self, number: usize) -> PathBuf {
+        self.board_dir(number).join("hardware")
+    }
+
     /// Where the logs of a running lab are.
     pub(crate) fn logs(&self) -> PathBuf {
         self.dir().join("logs")

@@ -4,7 +4,7 @@ use super::assign::{self, Drain, Told};
 use super::shuttle;
 use crate::soft::{Seat, beat, grace};
 use crate::{Inner, Manager};
-use model::{Node, NodeDescription, NodeId, TaskId, TaskStatus};
+use model::{Node, NodeDescription, NodeId, TaskId, TaskStatus, Unfit};
 use state::{Transaction, View};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ use wire::proto::{self, FromLeader, FromNode, from_leader, from_node};
 
 /// Messages that may wait for a slow node.
 const QUEUE: usize = 64;
+/// So much of what a node says of its ailments is shown, in characters.
+const MOST_SAID: usize = 500;
 
 type Out = mpsc::Sender<Result<FromLeader, Status>>;
 
@@ -41,6 +43,7 @@ pub(super) async fn open(
     let address = listening(&hello.listen, from)?;
     record(&inner, &node, &description, address).await?;
 
+    let unfit = unfit(&hello.unfit)?;
     let (out, stream) = mpsc::channel(QUEUE);
     let seat = Seat {
         address,
@@ -48,7 +51,7 @@ pub(super) async fn open(
         lost: Some(hello.lost).filter(|id| *id != 0),
     };
     let span = tracing::info_span!("session", %node);
-    let task = tracing::Instrument::instrument(serve(manager, node, seat, incoming, out), span);
+    let task = tracing::Instrument::instrument(serve(manager, node, (seat, unfit), incoming, out), span);
     tokio::spawn(task);
     Ok(ReceiverStream::new(stream))
 }
@@ -72,6 +75,17 @@ fn admit(inner: &Inner, node: &NodeId, board: &str) -> Result<(), Status> {
 fn description(bytes: &[u8]) -> Result<NodeDescription, Status> {
     serde_json::from_slice(bytes)
         .map_err(|error| Status::invalid_argument(format!("node description: {error}")))
+}
+
+/// Why the node is to get no new tasks.
+fn unfit(bytes: &[u8]) -> Result<Option<Unfit>, Status> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let unfit: Unfit = serde_json::from_slice(bytes)
+        .map_err(|error| Status::invalid_argument(format!("a node's ailment: {error}")))?;
+    let text = unfit.text.chars().take(MOST_SAID).collect();
+    Ok(Some(Unfit { text, ..unfit }))
 }
 
 /// Where the node listens: an unspecified address stands for the one that it calls from.
@@ -125,14 +139,17 @@ async fn record(
     Err(Status::aborted("the node is being changed by others: try again"))
 }
 
-async fn serve(manager: Manager, node: NodeId, seat: Seat, incoming: Streaming<FromNode>, out: Out) {
+/// What a node says of itself at a beat.
+type Pulse = (Seat, Option<Unfit>);
+
+async fn serve(manager: Manager, node: NodeId, pulse: Pulse, incoming: Streaming<FromNode>, out: Out) {
     let inner = manager.inner.clone();
     let seated = inner.sessions.seat(&node, out.clone());
-    inner.soft.heard_of(&node, seat);
+    inner.soft.heard_of(&node, pulse.0, pulse.1.as_ref());
     let loom = inner.looms.open(&node);
     tracing::info!("session begun");
     let ended = tokio::select! {
-        ended = listen(&inner, &node, seat, incoming) => ended,
+        ended = listen(&inner, &node, pulse, incoming) => ended,
         ended = tell(&manager, &node, &out) => ended,
         ended = shuttle::run(&inner, &node, &out, loom) => ended,
         () = seated.replaced() => Status::aborted("another session of this node took its place"),
@@ -150,7 +167,7 @@ async fn serve(manager: Manager, node: NodeId, seat: Seat, incoming: Streaming<F
 async fn listen(
     inner: &Arc<Inner>,
     node: &NodeId,
-    mut seat: Seat,
+    (mut seat, mut ill): Pulse,
     mut incoming: Streaming<FromNode>,
 ) -> Status {
     loop {
@@ -165,6 +182,10 @@ async fn listen(
             Some(from_node::Message::Beat(beat)) => {
                 seat.raft_id = Some(beat.raft_id).filter(|id| *id != 0);
                 seat.lost = Some(beat.lost).filter(|id| *id != 0);
+                match unfit(&beat.unfit) {
+                    Ok(now) => ill = now,
+                    Err(status) => return status,
+                }
                 if !beat.description.is_empty() {
                     match description(&beat.description) {
                         Ok(new) => drop(record(inner, node, &new, seat.address).await),
@@ -184,7 +205,7 @@ async fn listen(
             Some(from_node::Message::LinesEnd(end)) => inner.logs.end(node, end),
             Some(from_node::Message::Hello(_)) | None => {}
         }
-        inner.soft.heard_of(node, seat);
+        inner.soft.heard_of(node, seat, ill.as_ref());
     }
 }
 

@@ -6,7 +6,7 @@ use crate::draft::{Draft, Footing, takes_tasks};
 use crate::restart::policy::is_failure;
 use crate::time::after;
 use jiff::SignedDuration;
-use model::{Node, NodeId, PortProtocol, ServiceId, Task, TaskState, Version};
+use model::{Ailment, Node, NodeId, PortProtocol, ServiceId, Task, TaskState, Version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ const FAILING_FROM: u32 = 5;
 pub(crate) struct Board {
     pub(crate) node: Arc<Node>,
     pub(crate) takes_tasks: bool,
+    pub(crate) ailment: Option<Ailment>,
     /// Processor time that is not reserved.
     pub(crate) nano_cpus: i64,
     /// Memory that is not reserved.
@@ -49,7 +50,10 @@ pub(crate) struct Boards {
 impl Boards {
     pub(crate) fn survey(draft: &Draft<'_>) -> Self {
         let mut boards = Self {
-            list: draft.nodes().map(Board::of).collect(),
+            list: draft
+                .nodes()
+                .map(|node| Board::of(node, draft.ailment(&node.id)))
+                .collect(),
         };
         let failing_from = draft.now;
         for task in draft.tasks() {
@@ -82,11 +86,12 @@ impl Boards {
 }
 
 impl Board {
-    fn of(node: &Arc<Node>) -> Self {
+    fn of(node: &Arc<Node>, ailment: Option<Ailment>) -> Self {
         let resources = &node.description.resources;
         Self {
             node: node.clone(),
             takes_tasks: takes_tasks(node),
+            ailment,
             nano_cpus: resources.nano_cpus.unwrap_or(0),
             memory: resources.memory_bytes.unwrap_or(0),
             stock: Stock::of(resources.generic_resources.as_deref().unwrap_or_default()),

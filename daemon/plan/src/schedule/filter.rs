@@ -3,6 +3,7 @@
 use super::board::Board;
 use super::request::Request;
 use crate::enforce;
+use model::Ailment;
 use std::collections::BTreeMap;
 
 /// Why a board won't do; the first of these that holds is the one that counts.
@@ -10,6 +11,8 @@ use std::collections::BTreeMap;
 pub(crate) enum Refusal {
     /// Down, paused or drained.
     NotReady,
+    /// Not well.
+    Unfit(Ailment),
     /// Too little is left unreserved.
     Resources,
     /// It does not meet the constraints.
@@ -34,6 +37,8 @@ pub(crate) fn standing(board: &Board, request: &Request) -> Option<Refusal> {
     let runs = request.platforms.is_empty() || request.platforms.iter().any(|wanted| wanted.fits(platform));
     if !board.takes_tasks {
         Some(Refusal::NotReady)
+    } else if let Some(ailment) = board.ailment {
+        Some(Refusal::Unfit(ailment))
     } else if !meets {
         Some(Refusal::Constraints)
     } else if !request.wishes.met_by(&board.node.description) {
@@ -98,6 +103,7 @@ fn words(refusal: Refusal, count: usize) -> String {
     };
     match refusal {
         Refusal::NotReady => format!("{nodes} not available for new tasks"),
+        Refusal::Unfit(ailment) => format!("{} on {nodes}", condition(ailment)),
         Refusal::Resources => format!("insufficient resources on {nodes}"),
         Refusal::Constraints => format!("scheduling constraints not satisfied on {nodes}"),
         Refusal::Devices => format!("device not found on {nodes}"),
@@ -108,9 +114,30 @@ fn words(refusal: Refusal, count: usize) -> String {
     }
 }
 
+/// In words that go before `on 2 nodes`.
+fn condition(ailment: Ailment) -> &'static str {
+    match ailment {
+        Ailment::ReadOnly => "data partition is read-only",
+        Ailment::Full => "data partition is full",
+        Ailment::UnderVoltage => "power supply is too weak",
+        Ailment::Hot => "board is hot",
+        Ailment::Other => "board is not well",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_board_that_is_not_well_says_what_it_has() {
+        let refusals = [
+            Refusal::Unfit(Ailment::Hot),
+            Refusal::Unfit(Ailment::UnderVoltage),
+        ];
+        let text = "no suitable node (power supply is too weak on 1 node; board is hot on 1 node)";
+        assert_eq!(explain(&refusals), text);
+    }
 
     #[test]
     fn refusals_are_told_in_swarms_words_the_most_frequent_first() {

@@ -131,11 +131,13 @@ fn steps(draft: &Draft<'_>, service: &Service, settings: &Settings) -> Vec<Step>
         .collect()
 }
 
-/// A global service's task can only be replaced on a board that takes tasks.
+/// A global service's task can only be replaced on a board that takes tasks; one that is not well keeps the old one.
 fn may_change(draft: &Draft<'_>, place: &Place) -> bool {
     match place {
         Place::Slot(_) => true,
-        Place::Board(node) => draft.node(node).is_some_and(|node| takes_tasks(node)),
+        Place::Board(node) => {
+            draft.ailment(node).is_none() && draft.node(node).is_some_and(|node| takes_tasks(node))
+        }
     }
 }
 

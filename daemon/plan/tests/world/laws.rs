@@ -120,7 +120,10 @@ fn few_at_once(world: &World, service: &Service) {
 }
 
 /// A task is placed only when all that its service waits for runs.
-pub fn placed(world: &World, task: &str) {
+pub fn placed(world: &World, task: &str, board: &str) {
+    let id = NodeId::from(board.replace("board-", "n").as_str());
+    let report = &world.reports.nodes[&id];
+    assert_eq!(report.unfit, None, "{task} is placed on {board} at {}", world.now);
     let name = task.rsplit_once('.').map_or(task, |(name, _)| name);
     let Some(service) = world.service(name) else {
         return;

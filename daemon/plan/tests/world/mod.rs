@@ -101,6 +101,16 @@ impl World {
         self.reports.nodes.insert(id, report);
     }
 
+    /// The board says that it is not well, or is so again.
+    pub fn ails(&mut self, number: usize, ailment: Option<Ailment>) {
+        if let Some(report) = self.reports.nodes.get_mut(&node_id(number)) {
+            report.unfit = ailment.map(|ailment| Unfit {
+                ailment,
+                text: ailment.as_str().to_owned(),
+            });
+        }
+    }
+
     pub fn is_up(&self, node: &NodeId) -> bool {
         self.reports
             .nodes
@@ -166,8 +176,8 @@ impl World {
                 if let Reason::Updated { by, .. } = &reason {
                     self.updated.insert(by.clone());
                 }
-                if let Reason::Placed { task, .. } = &reason {
-                    laws::placed(self, task);
+                if let Reason::Placed { task, node, .. } = &reason {
+                    laws::placed(self, task, node);
                 }
                 self.told.push((self.now, reason));
             }
