@@ -265,6 +265,8 @@ pub trait Backend: crate::Local {
     async fn facts(&self) -> Facts;
     /// What this board says of itself to whoever stands before it.
     async fn board(&self) -> BoardReport;
+    /// Numbers of this board, its daemon and what that knows of the cluster, as OpenMetrics text.
+    async fn metrics(&self) -> Result<String, Error>;
     /// Makes a cluster of this board alone; its node id.
     async fn init(&self, request: InitRequest) -> Result<String, Error>;
     /// Joins a cluster.

@@ -66,6 +66,7 @@ fn board() -> Router<Front> {
         .route("/system/df", get(usage::disk_usage))
         .route("/events", get(events::follow))
         .route("/bramble/board", get(system::board))
+        .route("/metrics", get(system::metrics))
         .route("/auth", post(system::auth))
         .route("/swarm/init", post(swarm::init))
         .route("/swarm/join", post(swarm::join))

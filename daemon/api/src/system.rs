@@ -12,6 +12,9 @@ use base64::prelude::{BASE64_URL_SAFE, Engine as _};
 use model::{BoardReport, LocalState};
 use serde_json::{Value, json};
 
+/// The form of `/metrics`, which Prometheus goes by.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `HEAD|GET /_ping`
@@ -94,6 +97,13 @@ pub(crate) async fn info(State(front): State<Front>) -> Json<Value> {
 /// `GET /bramble/board`: this board, member or not. Docker has no such route.
 pub(crate) async fn board(State(front): State<Front>) -> Json<BoardReport> {
     Json(front.backend.board().await)
+}
+
+/// `GET /metrics`: for Prometheus. Docker's engine has it at an address of its own; here a client certificate that may look is
+/// enough.
+pub(crate) async fn metrics(State(front): State<Front>) -> Result<Response, Error> {
+    let text = front.backend.metrics().await?;
+    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
 }
 
 /// Containers and images; what can't be counted now is no reason to say nothing of the board.

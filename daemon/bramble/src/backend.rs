@@ -154,6 +154,11 @@ impl api::Backend for Backend {
         crate::report::gather(&self.node)
     }
 
+    async fn metrics(&self) -> Result<String, Error> {
+        let text = crate::metrics::gather(self).await;
+        text.map_err(|error| Error::Internal(format!("gathering metrics: {error}")))
+    }
+
     async fn init(&self, request: InitRequest) -> Result<String, Error> {
         if request.force_new_cluster {
             return Err(Error::Unimplemented(

@@ -13,6 +13,7 @@ mod joining;
 mod life;
 mod lock;
 mod member;
+mod metrics;
 mod names;
 mod neighbours;
 mod node;

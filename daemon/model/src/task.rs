@@ -208,6 +208,24 @@ pub enum TaskState {
 }
 
 impl TaskState {
+    /// All of them, in order.
+    pub const ALL: [Self; 14] = [
+        Self::New,
+        Self::Pending,
+        Self::Assigned,
+        Self::Accepted,
+        Self::Preparing,
+        Self::Ready,
+        Self::Starting,
+        Self::Running,
+        Self::Complete,
+        Self::Shutdown,
+        Self::Failed,
+        Self::Rejected,
+        Self::Remove,
+        Self::Orphaned,
+    ];
+
     /// True once nothing of the task runs any more.
     pub fn is_final(self) -> bool {
         self > Self::Running

@@ -200,6 +200,12 @@ impl Store {
         self.standing.clone()
     }
 
+    /// The last entry of the log that was applied here; 0 if there is none.
+    pub fn applied(&self) -> u64 {
+        let applied = self.raft.metrics().borrow().last_applied;
+        applied.map_or(0, |id| id.index)
+    }
+
     /// A view that holds all that was acknowledged before the call. Only the leader has one.
     ///
     /// # Errors

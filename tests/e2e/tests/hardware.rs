@@ -89,6 +89,14 @@ fn a_hot_board_is_spared() -> Result<()> {
         (&"worker".into(), &"hot: 82 °C".into())
     );
     assert_eq!(own["Readings"]["TemperatureCelsius"], 82.198);
+    let text = String::from_utf8(pi.api("GET", "/metrics", None)?.ok()?.body)?;
+    contains(&text, "bramble_board_temperature_celsius 82.198")?;
+    contains(
+        &text,
+        "engine_daemon_container_states_containers{state=\"running\"} 2",
+    )?;
+    let text = String::from_utf8(asked.api("GET", "/metrics", None)?.ok()?.body)?;
+    contains(&text, "swarm_manager_tasks_total{state=\"running\"} 2")?;
     docker(asked, "service scale -d web=3")?;
     let refusal = "no suitable node (board is hot on 1 node; scheduling constraints not satisfied on 1 node)";
     until(&lab, asked, "service ps --no-trunc web", |said| {
