@@ -46,9 +46,8 @@ fn become_a_pi(board: &Board) -> Result<()> {
 #[test]
 fn a_hot_board_is_spared() -> Result<()> {
     let lab = Lab::up("hardware", 2)?;
-    let (asked, pi) = match bramble_e2e::manager_and_worker(&lab) {
-        (manager, worker) => (lab.board(manager), lab.board(worker)),
-    };
+    let (manager, worker) = bramble_e2e::manager_and_worker(&lab);
+    let (asked, pi) = (lab.board(manager), lab.board(worker));
     pi.stop()?;
     become_a_pi(pi)?;
     let mut card = fs::OpenOptions::new().append(true).open(pi.config())?;
@@ -89,13 +88,13 @@ fn a_hot_board_is_spared() -> Result<()> {
         (&"worker".into(), &"hot: 82 °C".into())
     );
     assert_eq!(own["Readings"]["TemperatureCelsius"], 82.198);
-    let text = String::from_utf8(pi.api("GET", "/metrics", None)?.ok()?.body)?;
+    let text = pi.api("GET", "/metrics", None)?.ok()?.body;
     contains(&text, "bramble_board_temperature_celsius 82.198")?;
     contains(
         &text,
         "engine_daemon_container_states_containers{state=\"running\"} 2",
     )?;
-    let text = String::from_utf8(asked.api("GET", "/metrics", None)?.ok()?.body)?;
+    let text = asked.api("GET", "/metrics", None)?.ok()?.body;
     contains(&text, "swarm_manager_tasks_total{state=\"running\"} 2")?;
     docker(asked, "service scale -d web=3")?;
     let refusal = "no suitable node (board is hot on 1 node; scheduling constraints not satisfied on 1 node)";
