@@ -2,11 +2,16 @@
 
 use crate::session::{Asked, Command, Said};
 use crate::shape::Shape;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All differences: `docker node ls: …` of one command, `GET /nodes: …` of an answer's body, whichever command asked.
+///
+/// A command that changes something asks in passing, at whatever moment: `docker network rm` right after `docker service rm`
+/// hears of containers that still end, or of none any more. So what it hears need only be like any answer that was recorded.
 pub fn differences(recorded: &[Command], ours: &[Command]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
+    let of_any_moment = of_any_moment(recorded);
     for (theirs, ours) in recorded.iter().zip(ours) {
         let typed = theirs.typed();
         let mut of_command = Vec::new();
@@ -15,9 +20,28 @@ pub fn differences(recorded: &[Command], ours: &[Command]) -> BTreeSet<String> {
         }
         asked(&theirs.asked, &ours.asked, &mut of_command);
         found.extend(of_command.into_iter().map(|line| format!("{typed}: {line}")));
-        bodies(&theirs.asked, &ours.asked, &mut found);
+        let like = |one: &Asked| match theirs.looks() {
+            true => one.body.as_ref().map(Shape::from_json),
+            false => of_any_moment.get(&(one.ask.as_str(), one.status)).cloned(),
+        };
+        bodies(&theirs.asked, &ours.asked, like, &mut found);
     }
     found
+}
+
+/// What was recorded as the answer to each kind of request, whichever command asked.
+fn of_any_moment(recorded: &[Command]) -> BTreeMap<(&str, u16), Shape> {
+    let mut all = BTreeMap::<_, Shape>::new();
+    for one in recorded.iter().flat_map(|command| &command.asked) {
+        let Some(shape) = one.body.as_ref().map(Shape::from_json) else {
+            continue;
+        };
+        match all.entry((one.ask.as_str(), one.status)) {
+            Entry::Vacant(place) => drop(place.insert(shape)),
+            Entry::Occupied(mut known) => known.get_mut().merge(shape),
+        }
+    }
+    all
 }
 
 fn said(theirs: &Said, ours: &Said, found: &mut Vec<String>) {
@@ -74,14 +98,19 @@ fn asked(theirs: &[Asked], ours: &[Asked], found: &mut Vec<String>) {
     found.extend(new.map(|ask| format!("asks {ask}")));
 }
 
-fn bodies(theirs: &[Asked], ours: &[Asked], found: &mut BTreeSet<String>) {
+fn bodies(
+    theirs: &[Asked],
+    ours: &[Asked],
+    like: impl Fn(&Asked) -> Option<Shape>,
+    found: &mut BTreeSet<String>,
+) {
     for one in theirs {
         let same = |other: &&Asked| other.ask == one.ask && other.status == one.status;
         let Some(other) = ours.iter().find(same) else {
             continue;
         };
-        let lines = match (&one.body, &other.body) {
-            (Some(theirs), Some(ours)) => Shape::from_json(ours).differences(&Shape::from_json(theirs)),
+        let lines = match (like(one), &other.body) {
+            (Some(theirs), Some(ours)) => Shape::from_json(ours).differences(&theirs),
             (None, Some(_)) => vec!["there is a body".to_owned()],
             (Some(_), None) => vec!["there is no body".to_owned()],
             (None, None) => Vec::new(),
@@ -136,6 +165,32 @@ mod tests {
         assert_eq!(
             differences(&theirs, &ours).into_iter().collect::<Vec<_>>(),
             ["docker node ls: GET /nodes answers 404, not 200"]
+        );
+    }
+
+    #[test]
+    fn what_is_asked_in_passing_is_like_any_answer_that_was_recorded() {
+        let typed = |args: &[&str], body| Command {
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            ..command(0, &[], 200, body)
+        };
+        let (nobody, somebody) = (json!({"In": "null"}), json!({"In": {"Name": "string"}}));
+        let recorded = [
+            typed(&["network", "inspect"], nobody.clone()),
+            typed(&["network", "rm"], somebody.clone()),
+        ];
+        let ours = |first: &serde_json::Value, second: &serde_json::Value| {
+            [
+                typed(&["network", "inspect"], first.clone()),
+                typed(&["network", "rm"], second.clone()),
+            ]
+        };
+        assert!(differences(&recorded, &ours(&nobody, &nobody)).is_empty());
+        assert!(differences(&recorded, &ours(&nobody, &somebody)).is_empty());
+        assert_eq!(differences(&recorded, &ours(&somebody, &somebody)).len(), 1);
+        assert_eq!(
+            differences(&recorded, &ours(&nobody, &json!({"In": "bool"}))).len(),
+            1
         );
     }
 }

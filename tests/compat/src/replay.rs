@@ -59,7 +59,7 @@ impl<'a> Replay<'a> {
                 .context("a node id")?
                 .clone_into(&mut self.node);
         }
-        if looks(command) {
+        if command.looks() {
             // It was looked at after a while when this was recorded. What never rests is compared as it is.
             let _ = lab::wait_for("rest", REST, || Ok(at_rest(self.board)?.then_some(())));
         }
@@ -116,16 +116,6 @@ fn shape(body: &[u8]) -> Option<Shape> {
         .map_while(Result::ok)
         .collect();
     (!lines.is_empty()).then(|| Shape::of(&Value::Array(lines)))
-}
-
-/// True of commands that only look.
-fn looks(command: &Command) -> bool {
-    let verbs = ["ls", "ps", "inspect", "services", "logs", "events", "df"];
-    command
-        .args
-        .iter()
-        .take(2)
-        .any(|arg| verbs.contains(&arg.as_str()))
 }
 
 /// True if no task and no update is on its way, or none can get on.

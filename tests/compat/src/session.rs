@@ -47,6 +47,13 @@ impl Command {
     pub fn typed(&self) -> String {
         format!("docker {}", self.args.join(" "))
     }
+
+    /// True if it only looks. Then all was at rest, and what it heard is not a matter of the moment.
+    pub fn looks(&self) -> bool {
+        let verbs = ["ls", "ps", "inspect", "services", "logs", "events", "df"];
+        let mut first = self.args.iter().take(2);
+        first.any(|arg| verbs.contains(&arg.as_str()))
+    }
 }
 
 /// Reads a session, a command a line.
