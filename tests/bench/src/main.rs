@@ -10,6 +10,7 @@ use std::time::Duration;
 use system::System;
 use table::Table;
 
+mod many;
 mod measure;
 mod network;
 mod system;
@@ -25,7 +26,8 @@ Examples:
   cargo lab bench                                   all, some five minutes
   cargo lab bench -- --only bramble --rounds 5      no Swarm beside it, more rounds
   cargo lab bench -- --idle 600                     ten idle minutes
-  cargo lab bench -- --network                      what virtual addresses and the mesh cost")]
+  cargo lab bench -- --network                      what virtual addresses and the mesh cost
+  cargo lab bench -- --networks 50x20               50 networks with 20 services each")]
 struct Arguments {
     /// Replicas to start
     #[arg(long, default_value_t = 30)]
@@ -42,11 +44,14 @@ struct Arguments {
     /// Measure the network instead: Bramble's only, as Docker Swarm's needs IPVS in the kernel
     #[arg(long, conflicts_with_all = ["only", "replicas", "idle"])]
     network: bool,
+    /// Measure so many networks with so many services each instead, `50x20`
+    #[arg(long, conflicts_with_all = ["only", "replicas", "idle", "rounds", "network"])]
+    networks: Option<many::Size>,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if arguments.network {
+    if arguments.network || arguments.networks.is_some() {
         return network(&arguments);
     }
     let both = [System::Bramble, System::Swarm];
@@ -70,10 +75,14 @@ fn main() -> Result<()> {
 fn network(arguments: &Arguments) -> Result<()> {
     let lab = System::Bramble.up()?;
     let mut table = Table::new(["Bramble".to_owned()].into_iter());
-    network::all(&lab, arguments, |what, value| {
+    let tell = |what: &str, value: String| {
         println!("{what}: {value}");
         table.add(0, what, value);
-    })?;
+    };
+    match arguments.networks {
+        Some(size) => many::all(&lab, size, tell)?,
+        None => network::all(&lab, arguments, tell)?,
+    }
     lab.down()?;
     println!("\n{table}");
     Ok(())

@@ -88,7 +88,8 @@ fn settled(lab: &Lab, name: &str, count: usize, image: &str) -> Result<()> {
     })
 }
 
-fn post(lab: &Lab, path: &str, body: &Value) -> Result<()> {
+/// Asks the first board.
+pub fn post(lab: &Lab, path: &str, body: &Value) -> Result<()> {
     lab.board(1)
         .api("POST", path, Some(&body.to_string()))?
         .ok()
@@ -115,7 +116,8 @@ fn warm(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-fn cpu(lab: &Lab) -> Result<f64> {
+/// Processor seconds that the boards have spent at anything.
+pub fn cpu(lab: &Lab) -> Result<f64> {
     lab.boards().iter().map(Board::cpu_seconds).sum()
 }
 
@@ -151,7 +153,7 @@ fn update(lab: &Lab) -> Result<f64> {
 }
 
 /// Resident memory of a board's daemon in MB; containerd is a process of its own with both systems, and not counted.
-fn memory(board: &Board) -> Result<f64> {
+pub fn memory(board: &Board) -> Result<f64> {
     let pid = board.daemon_pid().context("a daemon")?;
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status
@@ -242,7 +244,7 @@ fn demote(lab: &Lab) -> Result<usize> {
 }
 
 /// A daemon that was just demoted may still be in the midst of things; what counts is what it comes to rest at.
-fn rested(lab: &Lab, board: &Board) -> Result<f64> {
+pub fn rested(lab: &Lab, board: &Board) -> Result<f64> {
     let since = Since::now();
     lab.wait_for("a rest", PATIENCE, || {
         Ok(Some(()).filter(|()| since.elapsed() >= REST))
