@@ -1,16 +1,18 @@
 //! The packet filters as texts: pure functions of the wanted state.
 //!
-//! A text replaces the whole table in one transaction and touches no other. The first line makes the table exist so
+//! A text replaces the whole table in one transaction and touches no other; [`change()`] gives what differs between two texts. The first line makes the table exist so
 //! that the second can delete it, whether or not there was one. Connections outlive it: the kernel remembers their
 //! translations.
 
 mod board;
+mod change;
 mod task;
 mod ways;
 
 use std::fmt::{Display, Write};
 
 pub use board::ruleset;
+pub use change::change;
 pub use task::{Inside, inside};
 pub use ways::{MAIN, Route, Ways, Whose};
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use exec::{Attached, Fabric, HostPort, Wish};
-use model::TaskId;
+use model::{PortProtocol, TaskId};
 
 use crate::{Error, Subnet};
 
@@ -75,6 +75,8 @@ pub struct Wanted {
     fabric: Fabric,
     /// The networks of the fabric that managers no longer tell of.
     lingering: BTreeSet<u32>,
+    /// Ports of the mesh that programs of the board listened at when that was last looked at.
+    own_ports: BTreeSet<(PortProtocol, u16)>,
 }
 
 impl Wanted {
@@ -87,12 +89,24 @@ impl Wanted {
             cursor: 0,
             fabric: Fabric::default(),
             lingering: BTreeSet::new(),
+            own_ports: BTreeSet::new(),
         }
     }
 
     /// All members by id, those being detached too.
     pub fn members(&self) -> &BTreeMap<TaskId, Member> {
         &self.members
+    }
+
+    /// Ports of the mesh that belong to programs of the board here.
+    pub fn own_ports(&self) -> &BTreeSet<(PortProtocol, u16)> {
+        &self.own_ports
+    }
+
+    /// Leaves these ports to programs of the board. Returns those that are new among them.
+    pub fn leave_ports(&mut self, own: BTreeSet<(PortProtocol, u16)>) -> Vec<(PortProtocol, u16)> {
+        let before = std::mem::replace(&mut self.own_ports, own);
+        self.own_ports.difference(&before).copied().collect()
     }
 
     /// Takes a task in, or changes the host ports of one that is in. Returns what it was before.

@@ -72,6 +72,30 @@ fn every_board_answers_in_turn_and_the_caller_is_seen() {
 }
 
 #[test]
+fn a_program_of_the_board_keeps_its_port() {
+    place::run(async |place| {
+        let mut boards = Boards::new(&place.dir).await;
+        let _tasks = serving(&mut boards).await;
+        let here = boards.boards[0].namespace();
+        serve(Some(&here), 8080, "program").await;
+        // From outside at once; the board's own calls once it has looked again.
+        let own = |seen| BTreeMap::from([(format!("program saw {seen}"), 6)]);
+        assert_eq!(ask(None, lan(0), 8080, 6).await, own(CALLER));
+        assert_eq!(ask(None, lan(1), 8080, 30).await, thirds(CALLER));
+        boards.weave().await;
+        assert_eq!(ask(Some(&here), lan(0), 8080, 6).await, own(lan(0)));
+        // Also while nobody is behind the port.
+        for task in &mut boards.tasks {
+            task.takes = false;
+        }
+        boards.weave().await;
+        assert_eq!(ask(None, lan(0), 8080, 6).await, own(CALLER));
+        let refused = call(None, lan(1), 8080).await.unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    });
+}
+
+#[test]
 fn a_task_may_call_its_own_published_port() {
     place::run(async |place| {
         let mut boards = Boards::new(&place.dir).await;

@@ -17,21 +17,35 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Processes at once: a small board whose hundred tasks all need rules in one moment has not the memory for a hundred.
 static PLACES: Semaphore = Semaphore::const_new(8);
 
-/// Applies `text` wholly or not at all, on the board.
+/// Applies `change` wholly or not at all, on the board; `text` if there is no change or it does not fit what is there: somebody
+/// may have flushed all rules.
 ///
 /// # Errors
 /// [`Error::Rules`] with nft's words.
-pub async fn apply(text: &str) -> Result<(), Error> {
+pub async fn apply(change: Option<&str>, text: &str) -> Result<(), Error> {
     let _place = place().await?;
+    if let Some(change) = change {
+        match patiently(feed(start()?, change)).await {
+            Ok(()) => return Ok(()),
+            Err(error) => tracing::warn!(%error, "the board's rules are made anew"),
+        }
+    }
     patiently(feed(start()?, text)).await
 }
 
-/// Applies `text` wholly or not at all, in the namespace mounted at `path`.
+/// The same in the namespace mounted at `path`.
 ///
 /// # Errors
 /// [`Error::Rules`] with nft's words, or [`Error::Kernel`] if the namespace cannot be entered.
-pub async fn apply_within(path: &Path, text: &str) -> Result<(), Error> {
+pub async fn apply_within(path: &Path, change: Option<&str>, text: &str) -> Result<(), Error> {
     let _place = place().await?;
+    if let Some(change) = change {
+        let nft = namespace::inside(path, start).await?;
+        match patiently(feed(nft, change)).await {
+            Ok(()) => return Ok(()),
+            Err(error) => tracing::warn!(%error, "a task's rules are made anew"),
+        }
+    }
     let nft = namespace::inside(path, start).await?;
     patiently(feed(nft, text)).await
 }

@@ -36,7 +36,7 @@ pub async fn open(task: &TaskId, netns: &Path) -> Result<Sockets, Error> {
         Ok((at_udp, at_tcp, Sockets { udp, tcp }))
     };
     let (at_udp, at_tcp, sockets) = sockets().map_err(Error::kernel("listening at", HERE))?;
-    filter::apply_within(netns, &rules::ruleset(at_udp, at_tcp)).await?;
+    filter::apply_within(netns, None, &rules::ruleset(at_udp, at_tcp)).await?;
     Ok(sockets)
 }
 

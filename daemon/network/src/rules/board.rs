@@ -26,6 +26,11 @@ pub fn ruleset(wanted: &Wanted) -> String {
     let target = format!("{port} : ipv4_addr . inet_service");
     collection(&mut text, "map", "host_ports", &target, elements);
     mesh(&mut text, wanted);
+    let own = wanted.own_ports();
+    let own = own
+        .iter()
+        .map(|(protocol, published)| format!("{protocol} . {published}"));
+    collection(&mut text, "set", "own", port, own);
     sets(&mut text, wanted);
     text.push_str(&prompting());
     chains(&mut text, wanted);
@@ -165,14 +170,21 @@ fn chains(text: &mut String, wanted: &Wanted) {
 	chain arriving {{
 		type nat hook prerouting priority dstnat; policy accept;
 		iifname @overlays accept
-		meta nfproto ipv4 fib daddr type local jump published
+		meta nfproto ipv4 fib daddr type local jump arrived
 	}}
 	chain from_board {{
 		type nat hook output priority -100; policy accept;
 		meta nfproto ipv4 fib daddr type local jump published
 	}}
+	# What programs of the board listen at stays theirs, whenever they begin: ssh is not to be cut off by a service.
+	chain arrived {{
+		dnat ip to meta l4proto . th dport map @host_ports
+		socket wildcard {{ 0, 1 }} accept
+		meta l4proto . th dport vmap @mesh
+	}}
 	chain published {{
 		dnat ip to meta l4proto . th dport map @host_ports
+		meta l4proto . th dport @own accept
 		meta l4proto . th dport vmap @mesh
 	}}
 	# A tool that hears "no" at once is better off than one that waits.
@@ -202,6 +214,7 @@ fn chains(text: &mut String, wanted: &Wanted) {
 		iifname @overlays icmp type echo-request accept
 		iifname @overlays jump gone
 		iifname "{bridge}" ip saddr @closed jump gone
+		meta l4proto . th dport @deaf socket wildcard {{ 0, 1 }} accept
 		fib daddr type local meta l4proto . th dport @deaf jump gone
 {tunnels}	}}
 	# A task that calls a neighbour by the board's address must not be told of a shorter way: it would go past the translation.

@@ -59,6 +59,7 @@ impl Board {
         let furnished = join_all(stale.into_iter().map(|(id, inside)| {
             let netns = self.netns(&id);
             let before = self.furnished.get(&id);
+            let change = before.and_then(|before| rules::change(&before.text, &inside.text));
             let (text, ways) = (
                 before.is_none_or(|before| before.text != inside.text),
                 before.is_none_or(|before| before.ways != inside.ways),
@@ -69,7 +70,7 @@ impl Board {
                         member::set_ways(&netns, &inside.ways).await?;
                     }
                     if text {
-                        filter::apply_within(&netns, &inside.text).await?;
+                        filter::apply_within(&netns, change.as_deref(), &inside.text).await?;
                     }
                     Ok(())
                 };

@@ -19,8 +19,9 @@ impl Board {
         let text = rules::ruleset(&self.wanted);
         if self.applied.as_ref() != Some(&text) {
             // Uncertain while it runs, and after it failed.
-            self.applied = None;
-            filter::apply(&text).await?;
+            let before = self.applied.take();
+            let change = before.and_then(|before| rules::change(&before, &text));
+            filter::apply(change.as_deref(), &text).await?;
             self.applied = Some(text);
         }
         Ok(())
@@ -84,7 +85,7 @@ impl Board {
         let mut errors = Vec::new();
         errors.extend(self.leave(|_| true).await.err());
         errors.extend(self.unweave().await.err());
-        errors.extend(filter::apply(rules::NONE).await.err());
+        errors.extend(filter::apply(None, rules::NONE).await.err());
         errors.extend(self.links.remove(&self.config.bridge).await.err());
         if self.forwarding_was_off {
             errors.extend(bridge::set_forwarding(false).await.err());

@@ -5,7 +5,7 @@ use std::{
     net::Ipv4Addr,
 };
 
-use exec::{Fabric, Overlay};
+use exec::{Fabric, HostPort, MeshPort, Overlay};
 use futures::future::join_all;
 use model::TaskId;
 
@@ -23,6 +23,7 @@ use crate::{
         Entries, Fixture, OVERHEAD, USUAL_MTU, bridge_name, difference, entries, network_of, seat_name,
         seat_of, tunnel_name,
     },
+    ports,
     wanted::Member,
     wireguard,
 };
@@ -65,6 +66,7 @@ impl Board {
     pub(super) async fn weave(&mut self, fabric: &Fabric) -> Result<(), Error> {
         let before = self.wanted.addresses();
         self.wanted.weave(fabric);
+        self.leave_ports(fabric);
         self.note().await;
         self.note_fabric().await;
         let mut errors = Vec::new();
@@ -78,6 +80,23 @@ impl Board {
         self.cut(&gone).await;
         errors.extend(self.unravel(&links).await.err());
         Error::all(errors)
+    }
+
+    /// Ports that programs of the board have are left to them, and it is said which.
+    fn leave_ports(&mut self, fabric: &Fabric) {
+        let taken = |port: &&MeshPort| {
+            ports::unused_by_programs(&HostPort {
+                protocol: port.protocol,
+                published: port.published,
+                target: port.target,
+            })
+            .is_err()
+        };
+        let own = fabric.ports.iter().filter(taken);
+        let own = own.map(|port| (port.protocol, port.published)).collect();
+        for (protocol, port) in self.wanted.leave_ports(own) {
+            tracing::warn!(%protocol, port, "a program of this board has this port: the mesh does not answer there");
+        }
     }
 
     /// What ties a member to the board.
@@ -97,7 +116,14 @@ impl Board {
             return;
         }
         let seated = self.wanted.members().iter();
-        let seated = seated.filter(|(_, member)| !member.leaving && !member.seats.is_empty());
+        // Only who is in a network with one of them can have called it.
+        let concerned = |member: &Member| {
+            member
+                .seats
+                .iter()
+                .any(|seat| gone.iter().any(|gone| seat.shares_with(*gone)))
+        };
+        let seated = seated.filter(|(_, member)| !member.leaving && concerned(member));
         let inside = join_all(seated.map(|(id, _)| async {
             let netns = self.netns(id);
             sessions::cut_inside(&netns, gone).await

@@ -20,6 +20,14 @@ pub struct Seat {
     pub prefix: u8,
 }
 
+impl Seat {
+    /// True if an address is in its network.
+    pub fn shares_with(&self, address: Ipv4Addr) -> bool {
+        let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
+        (u32::from(self.address) ^ u32::from(address)) & mask == 0
+    }
+}
+
 /// The name of a seat's link in the task's namespace: `eth0` is the way out, the seats follow in order.
 pub fn link_name(seat: usize) -> String {
     format!("eth{}", seat + 1)
