@@ -1,7 +1,9 @@
 //! The tasks of this node and how far they came: the one place that sessions and drivers share.
 
 use crate::drive;
+use crate::fabrics::{Keeper, Newest};
 use crate::keep::{Keep, KeepError, Note};
+use crate::reach::{self, Leader};
 use crate::weave::{self, Loom};
 use exec::{Executor, Fabric};
 use model::{Task, TaskId, TaskState, TaskStatus, Timestamp};
@@ -17,6 +19,8 @@ use tokio_util::task::TaskTracker;
 pub struct Config {
     /// Where assignments are kept.
     pub dir: PathBuf,
+    /// A place that costs no wear and that a power cut empties.
+    pub run: PathBuf,
     /// Names this boot: another after every power cut, the same after a restart of the daemon.
     pub boot: String,
     /// Tells the time.
@@ -35,10 +39,11 @@ pub(crate) struct Inner {
     /// The cluster's networks.
     pub loom: Loom,
     keep: Keep,
+    newest: Newest,
     entries: Mutex<BTreeMap<TaskId, Entry>>,
     /// Counts changes of statuses.
     changed: watch::Sender<u64>,
-    stopping: CancellationToken,
+    pub stopping: CancellationToken,
     drivers: TaskTracker,
 }
 
@@ -54,12 +59,19 @@ impl Board {
     /// # Errors
     /// [`KeepError`] if the disk can't be used.
     pub async fn open(config: Config, executor: Arc<dyn Executor>) -> Result<Self, KeepError> {
-        let (dir, boot) = (config.dir.clone(), config.boot.clone());
-        let (keep, tasks, fabric, new_boot) = blocking(move || {
+        let (dir, boot, newest) = (config.dir.clone(), config.boot.clone(), Newest::new(&config.run));
+        let (keep, tasks, kept, fabric, new_boot) = blocking(move || {
             let keep = Keep::open(&dir)?;
             let new_boot = keep.new_boot(&boot)?;
-            let (tasks, fabric) = (keep.tasks()?, keep.fabric()?);
-            Ok((keep, tasks, fabric, new_boot))
+            let kept = keep.fabric()?.map(Arc::new);
+            let noted = newest.read().filter(|_| !new_boot).map(Arc::new);
+            Ok((
+                keep.clone(),
+                keep.tasks()?,
+                kept.clone(),
+                noted.or(kept),
+                new_boot,
+            ))
         })
         .await?;
         let board = Self {
@@ -68,6 +80,7 @@ impl Board {
                 now: config.now,
                 loom: Loom::new(fabric),
                 keep,
+                newest: Newest::new(&config.run),
                 entries: Mutex::default(),
                 changed: watch::channel(0).0,
                 stopping: CancellationToken::new(),
@@ -85,6 +98,10 @@ impl Board {
             let stopping = inner.stopping.clone();
             stopping.run_until_cancelled(weave::run(inner)).await;
         });
+        board
+            .inner
+            .drivers
+            .spawn(Keeper::new(board.inner.clone(), kept).run());
         board.inner.drivers.spawn(sweep(board.clone()));
         Ok(board)
     }
@@ -127,15 +144,19 @@ impl Board {
         Ok(())
     }
 
-    /// Takes the cluster's networks as the leader tells them: on disk first, then in effect, in a moment.
-    ///
-    /// # Errors
-    /// [`KeepError`]: nothing has taken effect.
-    pub(crate) async fn weave(&self, fabric: Arc<Fabric>) -> Result<(), KeepError> {
-        let (keep, kept) = (self.inner.keep.clone(), fabric.clone());
-        blocking(move || keep.keep_fabric(&kept)).await?;
+    /// Takes the cluster's networks as the leader tells them: noted first, then in effect, in a moment.
+    pub(crate) async fn weave(&self, fabric: Arc<Fabric>) {
+        self.inner.newest.write(fabric.clone()).await;
         self.inner.loom.want(fabric);
-        Ok(())
+    }
+
+    /// The leader's board is gone.
+    pub(crate) fn lose(&self, leader: Leader) {
+        let inner = self.inner.clone();
+        self.inner.drivers.spawn(async move {
+            let stopping = inner.stopping.clone();
+            stopping.run_until_cancelled(reach::lose(inner, leader)).await;
+        });
     }
 
     /// The newest status of every task.
@@ -185,8 +206,9 @@ impl Board {
         let mut changes = self.changes();
         while !self.inner.lock().is_empty() && changes.changed().await.is_ok() {}
         let none = Arc::new(Fabric::default());
-        let done = done.and(self.weave(none.clone()).await);
+        self.weave(none.clone()).await;
         self.close().await;
+        self.inner.newest.remove().await;
         if let Err(error) = self.inner.executor.weave(none).await {
             tracing::warn!(%error, "what is left of the cluster's networks was not removed");
         }
@@ -269,6 +291,12 @@ impl Inner {
 
     fn touch(&self) {
         self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Keeps the networks on the card.
+    pub async fn keep_fabric(&self, fabric: Arc<Fabric>) -> Result<(), KeepError> {
+        let keep = self.keep.clone();
+        blocking(move || keep.keep_fabric(&fabric)).await
     }
 
     async fn write(&self, notes: Vec<Note>) -> Result<(), KeepError> {

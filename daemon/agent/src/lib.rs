@@ -13,8 +13,10 @@
 
 mod board;
 mod drive;
+mod fabrics;
 mod keep;
 mod logs;
+mod reach;
 mod session;
 mod weave;
 

@@ -2,9 +2,10 @@
 
 use crate::board::Board;
 use crate::logs::Tellers;
+use crate::reach;
 use async_trait::async_trait;
-use exec::{Fabric, File};
-use model::{FileKey, Hidden, NodeDescription, Task, TlsInfo, Unfit};
+use exec::{Change, Fabric, File};
+use model::{FileKey, Hidden, NodeDescription, Task, TaskId, TaskState, TlsInfo, Unfit};
 use rand::RngExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -26,8 +27,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 const GATHER: Duration = Duration::from_millis(50);
 /// How often the board is asked to describe itself again: a stick that is pulled out is noticed within this time.
 const DESCRIBE: Duration = Duration::from_secs(5);
-/// The longest pause between two beats, however patient the leader is: the mesh wants to know soon who is gone.
-const PULSE: Duration = Duration::from_secs(1);
 
 /// The way to the managers.
 #[async_trait]
@@ -185,6 +184,8 @@ async fn session(board: &Board, me: &Self_, channel: Channel, orders: &watch::Se
         raft_id: holding.open.unwrap_or_default(),
         lost: holding.lost.unwrap_or_default(),
         unfit: me.unfit(),
+        known: known(board),
+        takes_changes: true,
     };
     let first = FromNode {
         message: Some(from_node::Message::Hello(hello)),
@@ -199,7 +200,8 @@ async fn session(board: &Board, me: &Self_, channel: Channel, orders: &watch::Se
         Ok(answer) => answer.into_inner(),
         Err(status) => return status,
     };
-    Session {
+    let (pulse, pulses) = watch::channel(None);
+    let session = Session {
         board,
         me,
         orders,
@@ -209,9 +211,22 @@ async fn session(board: &Board, me: &Self_, channel: Channel, orders: &watch::Se
         told: BTreeMap::new(),
         files: BTreeSet::new(),
         fabric: None,
+        pulse,
+    };
+    tokio::select! {
+        ended = session.keep(incoming) => ended,
+        leader = reach::gone(pulses, orders) => {
+            board.lose(leader);
+            Status::unavailable("the leader's board does not answer")
+        }
     }
-    .keep(incoming)
-    .await
+}
+
+/// What the tasks here are to be as far as this board knows: a new leader must not take an end for told that was not.
+fn known(board: &Board) -> bytes::Bytes {
+    let tasks = board.tasks().into_iter();
+    let known: BTreeMap<TaskId, TaskState> = tasks.map(|task| (task.id, task.desired_state)).collect();
+    serde_json::to_vec(&known).unwrap_or_default().into()
 }
 
 fn encode(description: &NodeDescription) -> bytes::Bytes {
@@ -231,6 +246,8 @@ struct Session<'a> {
     files: BTreeSet<FileKey>,
     /// The networks as the leader told them last in this session.
     fabric: Option<Arc<Fabric>>,
+    /// When the leader last said that it is there.
+    pulse: watch::Sender<Option<Instant>>,
 }
 
 impl Session<'_> {
@@ -240,7 +257,7 @@ impl Session<'_> {
         let mut woven = self.board.inner.loom.state();
         let (mut holding, mut tls) = (self.me.holding.clone(), self.me.tls.clone());
         let mut unfit = self.me.unfit.clone();
-        let mut beat = tokio::time::interval(PULSE);
+        let mut beat = tokio::time::interval(wire::PULSE);
         let mut describe = tokio::time::interval_at(Instant::now() + DESCRIBE, DESCRIBE);
         // The leader hears all statuses at the session's beginning.
         changes.mark_changed();
@@ -299,13 +316,15 @@ impl Session<'_> {
         match message {
             from_leader::Message::Welcome(welcome) => {
                 let period = Duration::from_millis(u64::from(welcome.beat_ms).clamp(100, 600_000));
-                let period = period.min(PULSE);
+                // The mesh wants to know soon who is gone, however patient the leader is.
+                let period = period.min(wire::PULSE);
                 // At once: the leader's patience begins anew with the new period.
                 *beat = tokio::time::interval(period);
                 tracing::info!("session with the leader");
                 self.orders
                     .send_modify(|orders| (orders.connected, orders.trouble) = (true, None));
             }
+            from_leader::Message::Pulse(_) => drop(self.pulse.send_replace(Some(Instant::now()))),
             from_leader::Message::File(file) => self.give(file),
             from_leader::Message::Assign(assign) => self.assign(assign).await?,
             from_leader::Message::Weave(weave) => self.weave(&weave).await?,
@@ -360,12 +379,23 @@ impl Session<'_> {
     }
 
     async fn weave(&mut self, weave: &proto::Weave) -> Result<(), Status> {
-        let fabric: Fabric = serde_json::from_slice(&weave.fabric)
-            .map_err(|error| Status::data_loss(format!("networks that can't be read: {error}")))?;
+        let unreadable =
+            |error: serde_json::Error| Status::data_loss(format!("networks that can't be read: {error}"));
+        let fabric = if weave.change.is_empty() {
+            serde_json::from_slice(&weave.fabric).map_err(unreadable)?
+        } else {
+            let before = self
+                .fabric
+                .as_ref()
+                .filter(|before| before.number == weave.before);
+            let before = before.ok_or_else(|| Status::data_loss("networks were lost on the way"))?;
+            let change: Change = serde_json::from_slice(&weave.change).map_err(unreadable)?;
+            change.apply(before)
+        };
         let fabric = Arc::new(fabric);
         self.fabric = Some(fabric.clone());
-        let kept = self.board.weave(fabric).await;
-        kept.map_err(|error| Status::unavailable(error.to_string()))
+        self.board.weave(fabric).await;
+        Ok(())
     }
 
     /// Tells the leader that what it told last is in effect.

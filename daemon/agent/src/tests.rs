@@ -117,6 +117,7 @@ async fn open(dir: &Path, boot: &str, fake: &Fake) -> Board {
         let now = Arc::new(|| Timestamp::UNIX_EPOCH);
         let config = Config {
             dir: dir.to_owned(),
+            run: dir.to_owned(),
             boot: boot.to_owned(),
             now,
         };
@@ -352,7 +353,7 @@ fn in_net(id: &str) -> Task {
 async fn a_task_waits_for_its_networks_and_says_so() {
     let (dir, fake) = (tempfile::tempdir().unwrap(), Fake::default());
     let board = open(dir.path(), "1", &fake).await;
-    board.weave(fabric(13)).await.unwrap();
+    board.weave(fabric(13)).await;
     board.assign(vec![in_net("t")], vec![], true).await.unwrap();
     let mut changes = board.changes();
     let waits = |board: &Board| board.statuses()[0].1.err.clone();
@@ -363,7 +364,7 @@ async fn a_task_waits_for_its_networks_and_says_so() {
     assert_eq!(err, "network onet is not on this board yet: no luck");
     assert_eq!(fake.did("prepare t"), 0);
     assert!(fake.did("weave 13") > 1, "it is tried again");
-    board.weave(fabric(14)).await.unwrap();
+    board.weave(fabric(14)).await;
     comes_to(&board, "t", TaskState::Running).await;
     assert_eq!(board.statuses()[0].1.err, None);
 }
@@ -372,7 +373,7 @@ async fn a_task_waits_for_its_networks_and_says_so() {
 async fn after_a_power_cut_networks_are_there_before_tasks_and_without_managers() {
     let (dir, fake) = (tempfile::tempdir().unwrap(), Fake::default());
     let board = open(dir.path(), "1", &fake).await;
-    board.weave(fabric(7)).await.unwrap();
+    board.weave(fabric(7)).await;
     board.assign(vec![in_net("t")], vec![], true).await.unwrap();
     comes_to(&board, "t", TaskState::Running).await;
     board.close().await;

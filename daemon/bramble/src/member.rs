@@ -43,6 +43,7 @@ pub async fn live(
     let clock = node.clock.clone();
     let config = agent::Config {
         dir: node.board.state.join("agent"),
+        run: node.config.run_dir.clone(),
         boot: node.board.boot.clone(),
         now: Arc::new(move || clock.now()),
     };

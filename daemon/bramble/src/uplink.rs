@@ -35,10 +35,18 @@ impl agent::Uplink for Links {
     }
 
     async fn led_anew(&self) {
-        let Some(store) = self.0.store() else {
+        let managed = self.0.store().is_some();
+        let mut manager = self.0.manager.subscribe();
+        let store = manager.wait_for(Option::is_some).await;
+        let Some(store) = store.ok().and_then(|here| Some(here.as_ref()?.store().clone())) else {
+            // The board closes.
             return std::future::pending().await;
         };
         let mut standing = store.standing();
+        if !managed {
+            // A board that became a manager since: who led then is who it talks to.
+            let _ = standing.wait_for(|standing| standing.leader.is_some()).await;
+        }
         let before = standing.borrow().leader.clone();
         let another = |leader: &Option<_>| leader.is_some() && *leader != before;
         if standing

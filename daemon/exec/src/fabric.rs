@@ -4,7 +4,7 @@
 //!  manager (a function of its view) ── session ──> agent (keeps it on disk) ──> Networking::weave ──> kernel, names
 //!                                   <── number ──
 //! ```
-//! A fabric is always whole and numbered by the managers. A board that has woven number 7 acknowledges 7, and managers
+//! A fabric is numbered by the managers, and whole; only on its way to a board it is a [`Change`](crate::Change) to the one before. A board that has woven number 7 acknowledges 7, and managers
 //! wait for that before they stop a task that connections may still be going to: no fixed pauses, nothing to go stale.
 
 use model::{NetworkId, NodeId, PortProtocol, ServiceId, TaskId, WireguardKey};

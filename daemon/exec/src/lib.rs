@@ -5,6 +5,7 @@
 //! neither containerd nor nftables, and starts nothing by itself.
 #![deny(missing_docs)]
 
+mod change;
 mod error;
 mod executor;
 mod fabric;
@@ -13,6 +14,7 @@ mod logs;
 mod networking;
 mod step;
 
+pub use change::Change;
 pub use error::Error;
 pub use executor::{Controller, Executor, Observation};
 pub use fabric::{Endpoint, Fabric, MeshPort, Overlay, Peer, Place, Virtual};

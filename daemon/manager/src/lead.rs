@@ -24,7 +24,11 @@ pub(crate) async fn whenever_elected(manager: Arc<Inner>) {
         }
         let mut until = standing.clone();
         tracing::info!("leading");
-        manager.soft.reset(Some(&manager.me), &manager.store.view());
+        let view = manager.store.view();
+        manager.soft.reset(Some(&manager.me), &view);
+        manager
+            .looms
+            .expect(view.nodes().map(|node| node.id.clone()), Instant::now());
         manager.new_epoch();
         tokio::select! {
             _ = until.wait_for(|standing| !standing.i_lead) => {}
@@ -44,6 +48,7 @@ async fn decide(manager: &Inner) {
     let mut views = manager.store.watch();
     let mut reports = manager.soft.changes();
     loop {
+        let claim = manager.claims.lock().await;
         let view = views.borrow_and_update().clone();
         reports.mark_unchanged();
         manager.soft.prune(&view);
@@ -57,8 +62,13 @@ async fn decide(manager: &Inner) {
             plan
         };
         let wake_at = plan.wake_at;
-        if !plan.changes.is_empty() {
-            match manager.store.commit(plan.changes).await {
+        let committed = match plan.changes.is_empty() {
+            true => None,
+            false => Some(manager.store.commit(plan.changes).await),
+        };
+        drop(claim);
+        if let Some(committed) = committed {
+            match committed {
                 // What was committed may call for more.
                 Ok(_) => continue,
                 Err(CommitError::Conflict(conflict)) => {

@@ -61,6 +61,9 @@ pub(crate) struct Inner {
     sessions: seats::Sessions,
     logs: sessions::Logs,
     looms: sessions::Looms,
+    /// Held from looking to committing by whoever gives out what is only one's: subnets, VXLAN numbers, addresses, ports. So
+    /// of two that ask for the same in one instant the second is refused.
+    claims: tokio::sync::Mutex<()>,
     /// Changes when leadership begins or ends: what belongs to one epoch ends with it.
     epoch: watch::Sender<String>,
     tasks: TaskTracker,
@@ -97,6 +100,7 @@ impl Manager {
             sessions: seats::Sessions::default(),
             logs: sessions::Logs::default(),
             looms: sessions::Looms::default(),
+            claims: tokio::sync::Mutex::default(),
             epoch: watch::channel(String::new()).0,
             tasks: TaskTracker::new(),
         });

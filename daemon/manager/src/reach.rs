@@ -9,17 +9,15 @@
 use crate::Inner;
 use futures::StreamExt as _;
 use model::NodeId;
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
-/// A node that gave no sign of life for so long is knocked at. Beats come every second.
-const SILENT: Duration = Duration::from_millis(1800);
 /// How often it is looked who is silent.
-const ROUND: Duration = Duration::from_millis(400);
-/// No answer within this time is none: on a LAN it takes a millisecond, and a lost packet is sent again after 200 ms.
-const PATIENCE: Duration = Duration::from_millis(900);
+const ROUND: Duration = Duration::from_millis(200);
+/// Who has just answered is not asked again so soon: a daemon that hangs does not take its callers in, and the kernel
+/// answers only for as many as may wait for that.
+const ANSWERED: Duration = Duration::from_secs(1);
 /// Knocks at the same time.
 const AT_ONCE: usize = 64;
 
@@ -27,46 +25,23 @@ const AT_ONCE: usize = 64;
 pub(crate) async fn watch(manager: &Inner) {
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut answered: BTreeMap<NodeId, Instant> = BTreeMap::new();
     loop {
         rounds.tick().await;
         let view = manager.store.view();
-        let silent = manager.soft.silent(&view, SILENT).into_iter();
+        answered.retain(|_, at| at.elapsed() < ANSWERED);
+        let silent = manager.soft.silent(&view, wire::SILENCE).into_iter();
+        let silent = silent.filter(|id| !answered.contains_key(id));
         let address = |id: NodeId| Some((view.node(&id)?.membership.address?, id));
         let doors: Vec<_> = silent.filter_map(address).collect();
-        let answers = futures::stream::iter(doors)
-            .map(|(address, id)| async move { (id, answers(address).await) })
+        let mut answers = futures::stream::iter(doors)
+            .map(|(address, id)| async move { (id, wire::knock(address).await) })
             .buffer_unordered(AT_ONCE);
-        let answers: Vec<(NodeId, bool)> = answers.collect().await;
-        for (id, answers) in answers {
+        while let Some((id, answers)) = answers.next().await {
             manager.soft.knocked(&id, answers);
+            if answers {
+                answered.insert(id, Instant::now());
+            }
         }
-    }
-}
-
-/// True if anybody is there.
-async fn answers(address: SocketAddr) -> bool {
-    match tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => true,
-        Ok(Err(error)) => matches!(
-            error.kind(),
-            std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::ConnectionReset
-        ),
-        Err(_) => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_refusal_is_an_answer() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        assert!(answers(address).await);
-        drop(listener);
-        assert!(answers(address).await);
-        // TCP has no broadcast: the kernel refuses without sending anything.
-        assert!(!answers("255.255.255.255:9".parse().unwrap()).await);
     }
 }

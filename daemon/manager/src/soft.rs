@@ -7,9 +7,9 @@ use model::{NodeId, NodeState, TaskId, TaskStatus, Timestamp, Unfit};
 use pki::Clock;
 use plan::{NodeReport, Reports};
 use state::View;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -46,7 +46,8 @@ pub struct Soft {
 
 #[derive(Default)]
 struct Inner {
-    reports: Reports,
+    /// Shared with whoever looks; copied when it changes while somebody does.
+    reports: Arc<Reports>,
     deadlines: HashMap<NodeId, Instant>,
     seats: HashMap<NodeId, Seat>,
     grace: Option<Duration>,
@@ -98,22 +99,25 @@ impl Soft {
             grace: Some(grace(view)),
             ..Inner::default()
         };
-        inner.reports.leader = me.cloned();
+        let mut reports = Reports {
+            leader: me.cloned(),
+            ..Reports::default()
+        };
         if me.is_some() {
             for node in view.nodes() {
                 inner.deadlines.insert(node.id.clone(), until);
-                inner
-                    .reports
+                reports
                     .nodes
                     .insert(node.id.clone(), report(NodeState::Unknown, now));
             }
         }
+        inner.reports = Arc::new(reports);
         drop(inner);
         self.touch();
     }
 
     /// What the plan decides from.
-    pub fn reports(&self) -> Reports {
+    pub fn reports(&self) -> Arc<Reports> {
         self.lock().reports.clone()
     }
 
@@ -150,8 +154,7 @@ impl Soft {
         inner.deadlines.insert(id.clone(), Instant::now() + grace);
         inner.heard.insert(id.clone(), Instant::now());
         let seated = inner.seats.insert(id.clone(), seat) != Some(seat);
-        let known = inner
-            .reports
+        let known = Arc::make_mut(&mut inner.reports)
             .nodes
             .entry(id.clone())
             .or_insert_with(|| report(NodeState::Unknown, now));
@@ -202,7 +205,7 @@ impl Soft {
     /// What came of knocking at a silent node.
     pub fn knocked(&self, id: &NodeId, answers: bool) {
         let mut inner = self.lock();
-        let Some(report) = inner.reports.nodes.get_mut(id) else {
+        let Some(report) = Arc::make_mut(&mut inner.reports).nodes.get_mut(id) else {
             return;
         };
         let news = std::mem::replace(&mut report.unreachable, !answers) == answers;
@@ -211,6 +214,17 @@ impl Soft {
             tracing::info!(node = %id, answers, "a silent board was knocked at");
             self.touch();
         }
+    }
+
+    /// Nodes whose boards don't answer.
+    pub fn unreachable(&self) -> BTreeSet<NodeId> {
+        let inner = self.lock();
+        let gone = inner
+            .reports
+            .nodes
+            .iter()
+            .filter(|(_, report)| report.unreachable);
+        gone.map(|(id, _)| id.clone()).collect()
     }
 
     /// Takes statuses from a node. Those of tasks that are not its own, or that would move a task backwards, are left out.
@@ -226,7 +240,7 @@ impl Soft {
                 continue;
             }
             news = true;
-            inner.reports.tasks.insert(id, status);
+            Arc::make_mut(&mut inner.reports).tasks.insert(id, status);
         }
         drop(inner);
         if news {
@@ -238,20 +252,23 @@ impl Soft {
     pub fn prune(&self, view: &View) {
         let mut inner = self.lock();
         inner.grace = Some(grace(view));
-        inner.reports.tasks.retain(|id, _| view.task(id).is_some());
-        inner.reports.nodes.retain(|id, _| view.node(id).is_some());
-        inner.deadlines.retain(|id, _| view.node(id).is_some());
-        inner.seats.retain(|id, _| view.node(id).is_some());
-        inner.heard.retain(|id, _| view.node(id).is_some());
+        let Inner {
+            reports, deadlines, ..
+        } = &mut *inner;
+        let reports = Arc::make_mut(reports);
+        reports.tasks.retain(|id, _| view.task(id).is_some());
+        reports.nodes.retain(|id, _| view.node(id).is_some());
         let (now, until) = (self.clock.now(), Instant::now() + beat(view) * MISSED_AT_TAKEOVER);
         for node in view.nodes() {
-            inner.deadlines.entry(node.id.clone()).or_insert(until);
-            inner
-                .reports
+            deadlines.entry(node.id.clone()).or_insert(until);
+            reports
                 .nodes
                 .entry(node.id.clone())
                 .or_insert_with(|| report(NodeState::Unknown, now));
         }
+        inner.deadlines.retain(|id, _| view.node(id).is_some());
+        inner.seats.retain(|id, _| view.node(id).is_some());
+        inner.heard.retain(|id, _| view.node(id).is_some());
     }
 
     /// Marks nodes down whose deadline has passed; gives the next deadline.
@@ -265,7 +282,7 @@ impl Soft {
             ..
         } = &mut *inner;
         let mut news = false;
-        for (id, report) in &mut reports.nodes {
+        for (id, report) in &mut Arc::make_mut(reports).nodes {
             let late = deadlines.get(id).is_none_or(|deadline| *deadline <= instant);
             if late && report.state != NodeState::Down {
                 report.state = NodeState::Down;

@@ -142,6 +142,7 @@ impl Manager {
     /// [`Refusal`]
     pub async fn create_service(&self, asked: services::Asked) -> Result<ServiceId, Refusal> {
         let now = self.now();
+        let _claim = self.inner.claims.lock().await;
         self.change(|view| services::create(view, asked.clone(), now, &mut rand::rng()))
             .await
     }
@@ -158,6 +159,7 @@ impl Manager {
         wanted: services::Wanted,
     ) -> Result<(), Refusal> {
         let now = self.now();
+        let _claim = self.inner.claims.lock().await;
         self.change(|view| {
             Ok((
                 services::update(view, id, version, asked.clone(), wanted, now)?,
@@ -181,9 +183,11 @@ impl Manager {
     /// [`Refusal`]
     pub async fn create_network(&self, spec: NetworkSpec) -> Result<NetworkId, Refusal> {
         let now = self.now();
+        let claim = self.inner.claims.lock().await;
         let made = self
             .change(|view| networks::create(view, spec.clone(), now, &mut rand::rng()))
             .await?;
+        drop(claim);
         let mut views = self.inner.store.watch();
         let given = views.wait_for(|view| {
             view.network(&made)

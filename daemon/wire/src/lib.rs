@@ -3,6 +3,7 @@
 //! - [`proto`]: the messages (proto/bramble.proto says what they mean)
 //! - [`serve`]: the one listener: TLS, then HTTP/2; a handler learns who calls from [`Caller`]
 //! - [`dial`], [`Pool`]: the other end
+//! - [`knock`]: whether a board is there at all
 //! - [`door`]: an HTTP request as pieces, for followers that pass theirs to the leader
 //!
 //! This room carries and does not decide: it knows no store and no plan. Who may call what is checked with
@@ -11,11 +12,13 @@
 mod caller;
 mod dial;
 pub mod door;
+mod knock;
 mod pool;
 mod server;
 
 pub use caller::Caller;
 pub use dial::{DialError, Dialed, dial};
+pub use knock::knock;
 pub use pool::{Pool, PoolError};
 pub use server::{Limits, serve};
 
@@ -27,6 +30,11 @@ pub mod proto {
 
 /// Largest message, in bytes, either way: a transaction (1.5 MiB) or a piece of a snapshot with room to spare.
 pub const MAX_MESSAGE: usize = 4 << 20;
+
+/// How often both sides of a session say that they are there.
+pub const PULSE: std::time::Duration = std::time::Duration::from_millis(400);
+/// Two pulses and more that did not come: whoever waits for them knocks.
+pub const SILENCE: std::time::Duration = std::time::Duration::from_millis(900);
 
 /// ALPN of the one protocol spoken.
 pub const ALPN: &[u8] = b"h2";

@@ -1,7 +1,7 @@
 //! The routing mesh: exact turns, the client's own address, and nothing dropped while things change.
 
 use anyhow::{Context, Result, ensure};
-use bramble_e2e::{PATIENCE, docker, leader, settled};
+use bramble_e2e::{PATIENCE, docker, leader, settled, tasks, until};
 use lab::{Lab, Since, Style, Tally};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -117,30 +117,61 @@ fn nothing_is_dropped_while_things_change() -> Result<()> {
         lab.board(first).start()?;
         lab.ready()
     })?;
+    // The end of a task that the old leader had not told yet waits under the new one too.
+    under_load(&lab, "a rolling update whose leader is killed", || {
+        let first = leader(&lab, board)?;
+        let other = lab.board(first % 3 + 1);
+        docker(other, "service update -d --env-add ROUND=3 web")?;
+        lab.wait_for("the first of the new tasks", PATIENCE, || {
+            let new = |task: &serde_json::Value| {
+                let env = &task["Spec"]["ContainerSpec"]["Env"];
+                task["Status"]["State"] == "running" && env.to_string().contains("ROUND=3")
+            };
+            Ok(tasks(other, "web").ok().filter(|found| found.iter().any(new)))
+        })?;
+        lab.board(first).kill()?;
+        leader(&lab, other)?;
+        lab.board(first).start()?;
+        until(
+            &lab,
+            other,
+            "service inspect --format {{.UpdateStatus.State}} web",
+            |said| said.contains("completed"),
+        )?;
+        lab.ready()
+    })?;
     Ok(())
 }
 
 #[test]
 fn a_board_that_is_cut_off_takes_only_its_own_connections_along() -> Result<()> {
     let lab = Lab::up("mesh-cut", 3)?;
-    let board = lab.board(1);
     serving(&lab, "")?;
-    let cut = leader(&lab, board)?;
+    let first = leader(&lab, lab.board(1))?;
+    cut_off(&lab, first, "the leader's board")?;
+    lab.board(first).heal()?;
+    lab.ready()?;
+    in_turn(&lab, &[1, 2, 3], 3)?;
+    let follower = leader(&lab, lab.board(1))? % 3 + 1;
+    cut_off(&lab, follower, "a board that follows")
+}
+
+fn cut_off(lab: &Lab, cut: usize, which: &str) -> Result<()> {
     let others: Vec<usize> = (1..=3).filter(|number| *number != cut).collect();
-    let load = lab.load(&at(&lab, &others), Style::connecting())?;
+    let load = lab.load(&at(lab, &others), Style::connecting())?;
     lab.board(cut).cut()?;
-    in_turn(&lab, &others, 2)?;
+    in_turn(lab, &others, 2)?;
     let tally = load.stop()?;
     println!(
-        "the leader's board was cut off: {} of {} requests failed, the last {:.1} s after, the slowest took {:?}\n{:?}",
+        "{which} was cut off: {} of {} requests failed, the last {:.1} s after, the slowest took {:?}\n{:?}",
         tally.failed,
         tally.failed + tally.answered,
         tally.last_failure.unwrap_or_default(),
         tally.slowest,
         tally.failures,
     );
-    let load = lab.load(&at(&lab, &others), Style::connecting())?;
-    in_turn(&lab, &others, 2)?;
+    let load = lab.load(&at(lab, &others), Style::connecting())?;
+    in_turn(lab, &others, 2)?;
     load.stop()?.clean()?;
     Ok(())
 }

@@ -3,8 +3,8 @@
 use super::{Refusal, validate};
 use model::{
     Driver, ENCRYPTED_OPTION, IpamConfig, IpamOptions, MTU_OPTION, Meta, Network, NetworkAttachmentConfig,
-    NetworkId, NetworkSpec, PREDEFINED, PortConfig, PublishMode, ServiceId, ServiceSpec, Subnet, TaskState,
-    Timestamp,
+    NetworkId, NetworkSpec, PREDEFINED, PortConfig, PortProtocol, PublishMode, ServiceId, ServiceSpec,
+    Subnet, TaskState, Timestamp,
 };
 use plan::Taken;
 use rand::Rng;
@@ -18,6 +18,8 @@ const PREFIXES: std::ops::RangeInclusive<u8> = 8..=29;
 const MTUS: std::ops::RangeInclusive<u16> = 576..=9_000;
 /// So many boards are named in a refusal.
 const BOARDS_NAMED: usize = 10;
+/// The UDP port of networks from board to board, which can't be chosen here.
+const TUNNELS: u16 = 4789;
 /// What a DNS name holds.
 const ALIAS_LENGTH: usize = 253;
 
@@ -392,6 +394,14 @@ fn find<'a>(view: &'a View, wanted: &str) -> Option<&'a Network> {
         .map(|network| &**network)
 }
 
+/// Ports that boards talk to each other by.
+fn of_cluster(view: &View) -> impl Iterator<Item = ((PortProtocol, u16), &'static str)> {
+    let listening = view.nodes().filter_map(|node| node.membership.address);
+    let members = listening.map(|address| (PortProtocol::Tcp, address.port()));
+    let members = members.map(|port| (port, "its members talk to each other there"));
+    members.chain([((PortProtocol::Udp, TUNNELS), "its overlay networks use it")])
+}
+
 /// No two services may publish one port: Swarm's rules and words.
 ///
 /// # Errors
@@ -409,6 +419,14 @@ pub fn ports(view: &View, own: Option<&ServiceId>, spec: &ServiceSpec) -> Result
     }
     if mesh.is_empty() && host.is_empty() {
         return Ok(());
+    }
+    if let Some((number, what)) =
+        of_cluster(view).find(|(number, _)| mesh.contains(number) || host.contains(number))
+    {
+        return Err(Refusal::invalid(format!(
+            "port '{}' is already in use by the swarm itself: {what}",
+            number.1
+        )));
     }
     for service in view.services().filter(|service| Some(&service.id) != own) {
         let in_spec = service

@@ -285,3 +285,33 @@ fn an_encrypted_network_needs_a_board_that_can_encrypt() {
     }
     make(&boards(&without, Some(WireguardKey([1; 32]))), spec("")).unwrap();
 }
+
+#[test]
+fn ports_of_the_swarm_itself_are_refused() {
+    let mut node = model::Node {
+        id: "n".into(),
+        ..model::Node::default()
+    };
+    node.membership.address = Some("10.0.0.7:2377".parse().unwrap());
+    let view = View::default().apply(1, Transaction::new().create(node)).unwrap();
+    let check = |port, protocol, mode| {
+        let mut new = service("new", &[], &[(port, mode)]);
+        let asked = new
+            .spec
+            .endpoint_spec
+            .as_mut()
+            .and_then(|spec| spec.ports.as_mut());
+        asked.unwrap()[0].protocol = Some(protocol);
+        ports(&view, None, &new.spec)
+    };
+    for mode in [PublishMode::Ingress, PublishMode::Host] {
+        let refused = check(2377, PortProtocol::Tcp, mode).unwrap_err().to_string();
+        assert!(
+            refused.contains("port '2377' is already in use by the swarm itself"),
+            "{refused}"
+        );
+        assert!(check(4789, PortProtocol::Udp, mode).is_err());
+        assert!(check(2377, PortProtocol::Udp, mode).is_ok());
+        assert!(check(4789, PortProtocol::Tcp, mode).is_ok());
+    }
+}

@@ -20,6 +20,8 @@ pub(super) struct Told {
     files: BTreeMap<FileKey, u64>,
     /// Tasks that are to end and are not told yet, since then.
     held: BTreeMap<TaskId, Instant>,
+    /// Nothing was told in this session: what is told now must name all tasks.
+    begun: bool,
 }
 
 /// What is asked of the boards' networks.
@@ -63,7 +65,13 @@ pub(super) fn difference(view: &View, node: &NodeId, told: &mut Told, drain: &Dr
         .tasks_of_node(node)
         .filter(|task| task.status.state >= TaskState::Assigned)
     {
-        if let Some((since, until)) = told.holds(task, drain) {
+        if let Some((known, since, until)) = told.holds(task, drain) {
+            if !told.begun {
+                difference.tasks.push(Arc::new(Task {
+                    desired_state: known,
+                    ..(**task).clone()
+                }));
+            }
             held.insert(task.id.clone(), since);
             let look_again = difference.look_again.map_or(until, |already| already.min(until));
             difference.look_again = Some(look_again);
@@ -74,11 +82,13 @@ pub(super) fn difference(view: &View, node: &NodeId, told: &mut Told, drain: &Dr
         if task.desired_state <= TaskState::Complete && !task.status.state.is_final() {
             read.extend(FileKey::of(task));
         }
-        if told.tasks.insert(task.id.clone(), task.desired_state) != Some(task.desired_state) {
+        let known = told.tasks.insert(task.id.clone(), task.desired_state);
+        if known != Some(task.desired_state) || !told.begun {
             difference.tasks.push(task.clone());
         }
     }
     told.held = held;
+    told.begun = true;
     told.tasks.retain(|id, _| {
         let stays = view
             .task(id)
@@ -106,8 +116,16 @@ pub(super) fn difference(view: &View, node: &NodeId, told: &mut Told, drain: &Dr
 }
 
 impl Told {
-    /// Since when, and until when at most, the end of a task is not told.
-    fn holds(&self, task: &Task, drain: &Drain<'_>) -> Option<(Instant, Instant)> {
+    /// A node that was told this in a session before.
+    pub fn before(known: BTreeMap<TaskId, TaskState>) -> Self {
+        Self {
+            tasks: known,
+            ..Self::default()
+        }
+    }
+
+    /// What a task is to be as far as its node knows; since when, and until when at most, its end is not told.
+    fn holds(&self, task: &Task, drain: &Drain<'_>) -> Option<(TaskState, Instant, Instant)> {
         let ends = |state: TaskState| state >= TaskState::Shutdown;
         let known = self.tasks.get(&task.id)?;
         let ends_now = ends(task.desired_state) && !ends(*known);
@@ -116,7 +134,7 @@ impl Told {
         }
         let since = self.held.get(&task.id).copied().unwrap_or(drain.now);
         let until = since + PATIENCE;
-        (until > drain.now).then_some((since, until))
+        (until > drain.now).then_some((*known, since, until))
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! A node has one fabric on its way at a time: what changes meanwhile is told once it has acknowledged, or has not for
 //! [`PATIENCE`]. So a slow node gets fewer and larger steps, and a manager knows at any time which tasks a node may
-//! still send new connections to. A task that is to end is told so only once nobody does any more.
+//! still send new connections to. A task that is to end is told so only once nobody does any more. Of a node that has lost
+//! its session, or has not found a new leader yet, that is not known: for [`PATIENCE`] it may send wherever it did.
 
 use exec::Fabric;
 use model::{NodeId, TaskId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -26,6 +27,8 @@ struct Inner {
     /// Numbers count up for as long as this manager runs.
     number: u64,
     looms: BTreeMap<NodeId, Loom>,
+    /// Nodes that have none, since when.
+    away: BTreeMap<NodeId, Instant>,
 }
 
 /// One node's.
@@ -44,6 +47,8 @@ struct Loom {
 pub(super) struct Next {
     /// To be sent now.
     pub send: Option<Arc<Fabric>>,
+    /// What was sent before it in this session.
+    pub before: Option<Arc<Fabric>>,
     /// Look again then, though nothing has changed.
     pub look_again: Option<Instant>,
 }
@@ -67,6 +72,13 @@ impl Looms {
         self.changed.subscribe()
     }
 
+    /// This manager has just become the leader of these nodes: none of them has found it yet.
+    pub(crate) fn expect(&self, nodes: impl Iterator<Item = NodeId>, now: Instant) {
+        let mut inner = self.lock();
+        let new = nodes.filter(|id| !inner.looms.contains_key(id));
+        inner.away = new.map(|id| (id, now)).collect();
+    }
+
     /// A session begins: its node has nothing of it yet. Returns the session's number.
     pub(super) fn open(&self, node: &NodeId) -> u64 {
         let mut inner = self.lock();
@@ -78,21 +90,25 @@ impl Looms {
             woven: None,
         };
         inner.looms.insert(node.clone(), loom);
+        inner.away.remove(node);
         session
     }
 
-    /// The node's session is over: it is not waited for.
-    pub(super) fn close(&self, node: &NodeId, session: u64) {
-        self.lock()
-            .looms
-            .retain(|id, loom| id != node || loom.session != session);
+    /// The node's session is over.
+    pub(super) fn close(&self, node: &NodeId, session: u64, now: Instant) {
+        let mut inner = self.lock();
+        if inner.looms.get(node).is_some_and(|loom| loom.session == session) {
+            inner.looms.remove(node);
+            inner.away.insert(node.clone(), now);
+        }
+        drop(inner);
         self.changed.send_modify(|count| *count += 1);
     }
 
     /// What to tell a node whose fabric is now to be `fabric`.
     pub(super) fn tell(&self, node: &NodeId, session: u64, fabric: Fabric, now: Instant) -> Next {
         let mut inner = self.lock();
-        let Inner { number, looms } = &mut *inner;
+        let Inner { number, looms, .. } = &mut *inner;
         match looms.get_mut(node).filter(|loom| loom.session == session) {
             Some(loom) => loom.tell(fabric, number, now),
             None => Next::default(),
@@ -107,9 +123,13 @@ impl Looms {
         self.changed.send_modify(|count| *count += 1);
     }
 
-    /// True if a node may still send new connections to the task.
-    pub(super) fn reaches(&self, task: &TaskId) -> bool {
-        self.lock().looms.values().any(|loom| loom.reaches(task))
+    /// True if a node may still send new connections to the task. Those that are gone for good are not waited for.
+    pub(super) fn reaches(&self, task: &TaskId, gone: &BTreeSet<NodeId>, now: Instant) -> bool {
+        let mut inner = self.lock();
+        inner.away.retain(|_, since| *since + PATIENCE > now);
+        let away = inner.away.keys().any(|id| !gone.contains(id));
+        let mut looms = inner.looms.iter().filter(|(id, _)| !gone.contains(*id));
+        away || looms.any(|(_, loom)| loom.reaches(task))
     }
 }
 
@@ -123,17 +143,18 @@ impl Loom {
             let until = *at + PATIENCE;
             if self.is_on_its_way() && until > now {
                 return Next {
-                    send: None,
                     look_again: Some(until),
+                    ..Next::default()
                 };
             }
         }
         *number += 1;
         fabric.number = *number;
         let fabric = Arc::new(fabric);
-        self.told = Some((fabric.clone(), now));
+        let before = self.told.replace((fabric.clone(), now));
         Next {
             send: Some(fabric),
+            before: before.map(|(before, _)| before),
             look_again: None,
         }
     }
@@ -230,7 +251,7 @@ mod tests {
         // What an older session has to say is of no interest.
         let next = looms.open(&node);
         assert_eq!(looms.tell(&node, session, fabric(None), now), Next::default());
-        looms.close(&node, session);
+        looms.close(&node, session, now);
         assert!(looms.tell(&node, next, fabric(None), now).send.is_some());
     }
 
@@ -238,35 +259,49 @@ mod tests {
     async fn a_task_is_reached_until_all_that_know_it_acknowledged_otherwise() {
         let (looms, now, task) = (Looms::default(), Instant::now(), TaskId::from("t"));
         let nodes = [NodeId::from("a"), NodeId::from("b")];
+        let none = BTreeSet::new();
+        let reaches = |now| looms.reaches(&task, &none, now);
         let sessions = nodes.clone().map(|node| looms.open(&node));
         let tell = |at: usize, takes| {
             let told = looms.tell(&nodes[at], sessions[at], fabric(takes), now).send;
             told.map(|fabric| fabric.number).unwrap()
         };
-        assert!(
-            looms.reaches(&task),
-            "nobody knows what a session before this one told"
-        );
+        assert!(reaches(now), "nobody knows what a session before this one told");
         let (a, b) = (tell(0, None), tell(1, None));
         looms.woven(&nodes[0], a);
         looms.woven(&nodes[1], b);
-        assert!(!looms.reaches(&task));
+        assert!(!reaches(now));
         let (a, b) = (tell(0, Some(true)), tell(1, Some(true)));
-        assert!(
-            looms.reaches(&task),
-            "it may be in effect before it is acknowledged"
-        );
+        assert!(reaches(now), "it may be in effect before it is acknowledged");
         looms.woven(&nodes[0], a);
         looms.woven(&nodes[1], b);
         let (a, b) = (tell(0, Some(false)), tell(1, None));
-        assert!(looms.reaches(&task));
+        assert!(reaches(now));
         looms.woven(&nodes[0], a);
-        assert!(looms.reaches(&task), "b still sends to it");
+        assert!(reaches(now), "b still sends to it");
         looms.woven(&nodes[1], b);
-        assert!(!looms.reaches(&task));
-        // A node that is gone is not waited for.
+        assert!(!reaches(now));
+        // A node that has lost its session is waited for only so long, and not at all if its board is gone.
         tell(1, Some(true));
-        looms.close(&nodes[1], sessions[1]);
-        assert!(!looms.reaches(&task));
+        let gone = BTreeSet::from([nodes[1].clone()]);
+        assert!(reaches(now) && !looms.reaches(&task, &gone, now));
+        looms.close(&nodes[1], sessions[1], now);
+        assert!(reaches(now) && !looms.reaches(&task, &gone, now));
+        assert!(!reaches(now + PATIENCE));
+    }
+
+    #[tokio::test]
+    async fn a_new_leader_waits_for_those_that_have_not_found_it() {
+        let (looms, now, task) = (Looms::default(), Instant::now(), TaskId::from("t"));
+        let nodes = [NodeId::from("a"), NodeId::from("b")];
+        let none = BTreeSet::new();
+        looms.expect(nodes.iter().cloned(), now);
+        for node in &nodes {
+            assert!(looms.reaches(&task, &none, now));
+            let session = looms.open(node);
+            let told = looms.tell(node, session, fabric(None), now).send.unwrap();
+            looms.woven(node, told.number);
+        }
+        assert!(!looms.reaches(&task, &none, now));
     }
 }

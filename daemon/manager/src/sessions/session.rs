@@ -4,14 +4,15 @@ use super::assign::{self, Drain, Told};
 use super::shuttle;
 use crate::soft::{Seat, beat, grace};
 use crate::{Inner, Manager};
-use model::{Node, NodeDescription, NodeId, TaskId, TaskStatus, Unfit};
+use model::{Node, NodeDescription, NodeId, TaskId, TaskState, TaskStatus, Unfit};
 use state::{Transaction, View};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use store::CommitError;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 use wire::proto::{self, FromLeader, FromNode, from_leader, from_node};
@@ -38,6 +39,7 @@ pub(super) async fn open(
         _ => return Err(Status::invalid_argument("a session begins with hello")),
     };
     let description = description(&hello.description)?;
+    let known = known(&hello.known)?;
     let inner = manager.inner.clone();
     admit(&inner, &node, &hello.board)?;
     let address = listening(&hello.listen, from)?;
@@ -51,7 +53,12 @@ pub(super) async fn open(
         lost: Some(hello.lost).filter(|id| *id != 0),
     };
     let span = tracing::info_span!("session", %node);
-    let task = tracing::Instrument::instrument(serve(manager, node, (seat, unfit), incoming, out), span);
+    let before = Before {
+        known,
+        takes_changes: hello.takes_changes,
+    };
+    let served = serve(manager, node, (seat, unfit), before, incoming, out);
+    let task = tracing::Instrument::instrument(served, span);
     tokio::spawn(task);
     Ok(ReceiverStream::new(stream))
 }
@@ -86,6 +93,22 @@ fn unfit(bytes: &[u8]) -> Result<Option<Unfit>, Status> {
         .map_err(|error| Status::invalid_argument(format!("a node's ailment: {error}")))?;
     let text = unfit.text.chars().take(MOST_SAID).collect();
     Ok(Some(Unfit { text, ..unfit }))
+}
+
+/// What a node said of itself at the beginning.
+struct Before {
+    /// What its tasks are to be, as it was told last.
+    known: BTreeMap<TaskId, TaskState>,
+    /// It understands changes of networks.
+    takes_changes: bool,
+}
+
+/// What a node's tasks are to be as far as it knows.
+fn known(bytes: &[u8]) -> Result<BTreeMap<TaskId, TaskState>, Status> {
+    if bytes.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    serde_json::from_slice(bytes).map_err(|error| Status::invalid_argument(format!("known tasks: {error}")))
 }
 
 /// Where the node listens: an unspecified address stands for the one that it calls from.
@@ -142,7 +165,14 @@ async fn record(
 /// What a node says of itself at a beat.
 type Pulse = (Seat, Option<Unfit>);
 
-async fn serve(manager: Manager, node: NodeId, pulse: Pulse, incoming: Streaming<FromNode>, out: Out) {
+async fn serve(
+    manager: Manager,
+    node: NodeId,
+    pulse: Pulse,
+    before: Before,
+    incoming: Streaming<FromNode>,
+    out: Out,
+) {
     let inner = manager.inner.clone();
     let seated = inner.sessions.seat(&node, out.clone());
     inner.soft.heard_of(&node, pulse.0, pulse.1.as_ref());
@@ -150,15 +180,16 @@ async fn serve(manager: Manager, node: NodeId, pulse: Pulse, incoming: Streaming
     tracing::info!("session begun");
     let ended = tokio::select! {
         ended = listen(&inner, &node, pulse, incoming) => ended,
-        ended = tell(&manager, &node, &out) => ended,
-        ended = shuttle::run(&inner, &node, &out, loom) => ended,
+        ended = tell(&manager, &node, before.known, &out) => ended,
+        ended = be_heard(&out) => ended,
+        ended = shuttle::run(&inner, &node, &out, loom, before.takes_changes) => ended,
         () = seated.replaced() => Status::aborted("another session of this node took its place"),
         () = inner.epoch_over() => Status::unavailable("this manager leads no more"),
     };
     tracing::info!(why = ended.message(), "session ended");
     // The node may be gone: then nobody reads this.
     let _ = out.try_send(Err(ended));
-    inner.looms.close(&node, loom);
+    inner.looms.close(&node, loom, Instant::now());
     if inner.sessions.unseat(&node, &seated) {
         inner.soft.session_ended(&node);
     }
@@ -215,11 +246,24 @@ fn parse(statuses: proto::Statuses) -> Result<Vec<(TaskId, TaskStatus)>, Status>
     parsed.map_err(|error| Status::invalid_argument(format!("task status: {error}")))
 }
 
-async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
+/// Lets the node hear that this board is there.
+async fn be_heard(out: &Out) -> Status {
+    let mut pulses = tokio::time::interval(wire::PULSE);
+    pulses.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        pulses.tick().await;
+        let message = Some(from_leader::Message::Pulse(proto::Pulse {}));
+        if out.send(Ok(FromLeader { message })).await.is_err() {
+            return Status::cancelled("gone");
+        }
+    }
+}
+
+async fn tell(manager: &Manager, node: &NodeId, known: BTreeMap<TaskId, TaskState>, out: &Out) -> Status {
     let inner = &manager.inner;
     let mut views = inner.store.watch();
     let mut standing = inner.store.standing();
-    let mut looms = inner.looms.changes();
+    let (mut looms, mut reports) = (inner.looms.changes(), inner.soft.changes());
     let send = |message| async move {
         out.send(Ok(FromLeader {
             message: Some(message),
@@ -227,17 +271,22 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
         .await
         .map_err(|_| Status::cancelled("gone"))
     };
-    let reaches = |task: &TaskId| inner.looms.reaches(task);
+    let reaches = |task: &TaskId| {
+        inner
+            .looms
+            .reaches(task, &inner.soft.unreachable(), Instant::now())
+    };
     let drain = || Drain {
         reaches: &reaches,
         now: Instant::now(),
     };
-    let (mut told, mut number) = (Told::default(), 0u64);
+    let (mut told, mut number) = (Told::before(known), 0u64);
     let (mut role, mut managers, mut period, mut trust) = (None, Vec::new(), None, None);
     loop {
         let view = views.borrow_and_update().clone();
         standing.mark_unchanged();
         looms.mark_unchanged();
+        reports.mark_unchanged();
         let Some(known) = view.node(node) else {
             return Status::not_found("this node was removed from the cluster");
         };
@@ -303,6 +352,7 @@ async fn tell(manager: &Manager, node: &NodeId, out: &Out) -> Status {
             changed = standing.changed() => if changed.is_err() { return Status::unavailable("the store is closed") },
             // Only of interest while the end of a task waits for it.
             _ = looms.changed(), if difference.look_again.is_some() => {}
+            _ = reports.changed(), if difference.look_again.is_some() => {}
             () = shuttle::until(difference.look_again) => {}
         }
     }

@@ -6,7 +6,7 @@ use model::{
 };
 use plan::Reports;
 use state::View;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The fabric of a node: the networks that the plan gave it a place in, with all that is in them, and the mesh's ports.
@@ -42,10 +42,19 @@ pub(super) fn fabric(view: &View, reports: &Reports, me: &NodeId) -> Fabric {
         endpoints(task, reports, me, &mut networks);
     }
     let mut ports = Vec::new();
+    let ingress = networks.values().find(|network| network.ingress);
+    let ingress = ingress.map(|network| network.id.clone());
     for service in view.services() {
         ports.extend(mesh_ports(service));
-        for network in networks.values_mut() {
-            network.services.extend(in_network(service, network));
+        let wishes = service.spec.networks().iter();
+        let wished: BTreeSet<NetworkId> = wishes.map(|wish| wish.target().into()).collect();
+        for id in ingress
+            .iter()
+            .chain(wished.iter().filter(|id| Some(*id) != ingress.as_ref()))
+        {
+            if let Some(network) = networks.get_mut(id) {
+                network.services.extend(in_network(service, network));
+            }
         }
     }
     Fabric {
