@@ -282,6 +282,9 @@ pub trait Backend: crate::Local {
     /// Whether a registry takes these credentials.
     async fn log_in(&self, server: &str, auth: RegistryAuth) -> Result<(), Error>;
 
+    /// Installing images on boards.
+    fn updates(&self) -> &dyn crate::updates::Updates;
+
     /// This board's volumes.
     fn volumes(&self) -> &dyn crate::volumes::Volumes;
 

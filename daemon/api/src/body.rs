@@ -19,15 +19,17 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error
             "the request's body is too large: at most {MAX_BODY} bytes"
         ))
     };
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > MAX_BODY as u64) {
+    if announced(headers).is_some_and(|length| length > MAX_BODY as u64) {
         return Err(too_large());
     }
     axum::body::to_bytes(body, MAX_BODY)
         .await
         .map_err(|_| too_large())
+}
+
+/// How long a body says it is, in bytes.
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// JSON in a body.

@@ -35,6 +35,7 @@ mod swarm;
 mod system;
 mod tasks;
 mod tls;
+pub mod updates;
 mod usage;
 mod version;
 pub mod volumes;

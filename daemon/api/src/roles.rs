@@ -214,6 +214,8 @@ mod tests {
             ("POST", "/containers/create", Admin),
             ("GET", "/bramble/contexts", Admin),
             ("POST", "/bramble/contexts", Admin),
+            ("POST", "/bramble/nodes/a/update", Admin),
+            ("POST", "/bramble/board/update", Admin),
             ("POST", "/session", Admin),
             ("GET", "/what/ever", Admin),
             ("GET", "//nodes", Admin),

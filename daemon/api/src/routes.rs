@@ -5,7 +5,7 @@ use crate::query::Query;
 use crate::roles::Visitor;
 use crate::{
     Error, body, containers, contexts, deposits, events, images, logs, networks, nodes, refusals, services,
-    swarm, system, tasks, usage, version, volumes,
+    swarm, system, tasks, updates, usage, version, volumes,
 };
 use axum::Router;
 use axum::body::Body;
@@ -76,6 +76,7 @@ fn board() -> Router<Front> {
         .merge(containers::routes())
         .merge(images::routes())
         .merge(volumes::routes())
+        .merge(updates::routes())
 }
 
 /// What only the leader answers.
@@ -192,9 +193,9 @@ pub(crate) fn stream(stream: Stream<Bytes>) -> Body {
 /// Answers a request that another manager has passed on.
 pub async fn answer(
     router: &Router,
-    request: axum::http::Request<Bytes>,
+    request: axum::http::Request<Stream<Bytes>>,
 ) -> axum::http::Response<Stream<Bytes>> {
-    let mut request = request.map(Body::from);
+    let mut request = request.map(stream);
     let visitor = Visitor::passed_on(request.headers());
     request.extensions_mut().insert(visitor);
     let response = match tower::ServiceExt::oneshot(router.clone(), request).await {

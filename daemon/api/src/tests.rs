@@ -68,6 +68,54 @@ fn one_task() -> Task {
 }
 
 #[async_trait]
+impl crate::updates::Updates for World {
+    fn members(&self) -> Result<Vec<Node>, Error> {
+        if let Some(Place::Nobody(error)) = self.place.lock().unwrap().clone() {
+            return Err(error);
+        }
+        let mut other = node();
+        other.id = "m1234".into();
+        other.description.hostname = "board-2".into();
+        Ok(vec![node(), other])
+    }
+    fn is_me(&self, node: &Node) -> bool {
+        node.id.as_str() == "n1234"
+    }
+    async fn install(
+        &self,
+        size: Option<u64>,
+        bundle: Stream<Bytes>,
+    ) -> Result<Stream<crate::updates::Step>, Error> {
+        use crate::updates::Step;
+        let pieces: Vec<_> = bundle.map(|piece| piece.unwrap_or_default()).collect().await;
+        if pieces.concat() == b"bad" {
+            return Err(Error::Invalid("the bundle is refused".into()));
+        }
+        let said = format!("{} of {size:?}", pieces.concat().len());
+        let steps = [Ok(Step::Writing(50, said)), Err("LastError: x".to_owned())];
+        Ok(Box::pin(futures::stream::iter(steps)))
+    }
+    async fn pass_to(
+        &self,
+        node: &Node,
+        request: http::Request<Stream<Bytes>>,
+    ) -> Result<http::Response<Stream<Bytes>>, Error> {
+        let (parts, body) = request.into_parts();
+        let pieces: Vec<_> = body.map(|piece| piece.unwrap_or_default()).collect().await;
+        let said = format!(
+            "{} {} {} to {} by {}",
+            parts.method,
+            parts.uri,
+            String::from_utf8_lossy(&pieces.concat()),
+            node.description.hostname,
+            parts.headers["bramble-role"].to_str().unwrap()
+        );
+        let body: Stream<Bytes> = Box::pin(futures::stream::once(async { Ok(said.into()) }));
+        Ok(http::Response::new(body))
+    }
+}
+
+#[async_trait]
 impl crate::volumes::Volumes for World {
     async fn list(&self) -> Result<Vec<Volume>, Error> {
         let named = |name: &str, labels: &[&str]| Volume {
@@ -111,6 +159,9 @@ impl crate::volumes::Volumes for World {
 #[async_trait]
 impl Backend for World {
     fn volumes(&self) -> &dyn crate::volumes::Volumes {
+        self
+    }
+    fn updates(&self) -> &dyn crate::updates::Updates {
         self
     }
     async fn facts(&self) -> Facts {
@@ -296,6 +347,11 @@ impl Backend for World {
     }
 }
 
+/// A request whose body comes in one piece.
+fn streamed(request: http::Request<Bytes>) -> http::Request<Stream<Bytes>> {
+    request.map(|body| -> Stream<Bytes> { Box::pin(futures::stream::once(async { Ok(body) })) })
+}
+
 /// Status, headers and body of an answer.
 async fn ask_world(
     world: Arc<World>,
@@ -309,7 +365,7 @@ async fn ask_world(
         .header("bramble-role", "admin")
         .body(Bytes::from(body.to_owned()))
         .unwrap();
-    let (parts, body) = answer(&router(world), request).await.into_parts();
+    let (parts, body) = answer(&router(world), streamed(request)).await.into_parts();
     let pieces: Vec<_> = body.map(|piece| piece.unwrap_or_default()).collect().await;
     (
         parts.status.as_u16(),
@@ -589,7 +645,7 @@ async fn a_role_is_enforced_and_carried_to_the_leader() {
             .header("bramble-role", role)
             .body(Bytes::new())
             .unwrap();
-        let (parts, body) = answer(&router(world), request).await.into_parts();
+        let (parts, body) = answer(&router(world), streamed(request)).await.into_parts();
         let pieces: Vec<_> = body.map(|piece| piece.unwrap_or_default()).collect().await;
         (
             parts.status.as_u16(),
@@ -639,7 +695,7 @@ async fn who_deploys_does_not_get_at_the_boards() {
             .header("bramble-role", role)
             .body(Bytes::from(spec))
             .unwrap();
-        let answered = answer(&router(Arc::<World>::default()), request).await;
+        let answered = answer(&router(Arc::<World>::default()), streamed(request)).await;
         assert_eq!(answered.status().as_u16(), status, "{role} {path}");
     }
 }
@@ -656,7 +712,7 @@ async fn volumes_are_filtered_and_pruned_as_docker_does() {
             .unwrap();
         let routes = routes.clone();
         async move {
-            let answer = answer(&routes, request).await;
+            let answer = answer(&routes, streamed(request)).await;
             let status = answer.status().as_u16();
             let pieces: Vec<_> = answer.into_body().map(|piece| piece.unwrap()).collect().await;
             (status, String::from_utf8(pieces.concat()).unwrap())
@@ -714,4 +770,27 @@ async fn volumes_are_filtered_and_pruned_as_docker_does() {
     }
     assert_eq!(ask("PUT", "/volumes/data?version=1".to_owned()).await.0, 501);
     assert_eq!(ask("DELETE", "/volumes/data".to_owned()).await.0, 204);
+}
+
+#[tokio::test]
+async fn a_bundle_goes_to_the_board_that_it_is_for() {
+    let (status, said) = ask("POST", "/bramble/board/update", "bundle").await;
+    let steps: Vec<&str> = said.trim().lines().collect();
+    assert_eq!(status, 200);
+    assert!(steps[0].contains("\"50 % 6 of None\""), "{said}");
+    assert!(
+        steps[1].contains("\"error\":\"LastError: x\"") && steps[1].contains("errorDetail"),
+        "{said}"
+    );
+    let (status, said) = ask("POST", "/v1.41/bramble/nodes/board-1/update", "bad").await;
+    assert_eq!((status, said.contains("refused")), (400, true));
+    let (status, said) = ask("POST", "/bramble/nodes/m12/update", "bundle").await;
+    let passed = "POST /bramble/board/update bundle to board-2 by admin";
+    assert_eq!((status, said.as_str()), (200, passed));
+    assert_eq!(ask("POST", "/bramble/nodes/none/update", "bundle").await.0, 404);
+
+    let world = World::default();
+    *world.place.lock().unwrap() = Some(Place::Nobody(Error::Unavailable("not a manager".into())));
+    let (status, _, said) = ask_world(Arc::new(world), "POST", "/bramble/nodes/m12/update", "x").await;
+    assert_eq!((status, said.contains("not a manager")), (503, true));
 }

@@ -1,6 +1,8 @@
 //! What the Engine API asks of the daemon, answered by its rooms.
 
 mod local;
+mod pass;
+mod updates;
 
 use crate::node::{Command, Init, Join, Node, Trouble};
 use crate::standing::Standing;
@@ -23,8 +25,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio_stream::wrappers::ReceiverStream;
-use wire::door::{self, Head};
-use wire::proto::door_client::DoorClient;
 
 /// Answers the API.
 pub struct Backend {
@@ -41,7 +41,7 @@ pub struct Front(pub axum::Router);
 
 #[async_trait]
 impl manager::Front for Front {
-    async fn answer(&self, request: http::Request<Bytes>) -> http::Response<manager::Body> {
+    async fn answer(&self, request: http::Request<manager::Body>) -> http::Response<manager::Body> {
         api::answer(&self.0, request).await
     }
 }
@@ -259,6 +259,10 @@ impl api::Backend for Backend {
         })
     }
 
+    fn updates(&self) -> &dyn api::updates::Updates {
+        self
+    }
+
     fn volumes(&self) -> &dyn api::volumes::Volumes {
         self
     }
@@ -277,53 +281,7 @@ impl api::Backend for Backend {
     }
 
     async fn forward(&self, request: http::Request<Bytes>) -> Result<http::Response<Stream<Bytes>>, Error> {
-        let unavailable = |error: &dyn std::fmt::Display| {
-            Error::Unavailable(format!(
-                "the leader does not answer ({error}): try again in a moment"
-            ))
-        };
-        let store = self.manager()?.store().clone();
-        let standing = store.standing().borrow().clone();
-        let leader = standing
-            .members
-            .iter()
-            .find(|member| Some(&member.node) == standing.leader.as_ref());
-        let leader = leader.ok_or_else(|| unavailable(&"it is not known"))?;
-        let address = leader
-            .address
-            .parse::<SocketAddr>()
-            .map_err(|error| unavailable(&error))?;
-        let channel = self
-            .node
-            .pool
-            .get(leader.node.as_str(), address)
-            .await
-            .map_err(|error| unavailable(&error))?;
-        let (parts, body) = request.into_parts();
-        let pieces = vec![
-            Head::request(&parts.method, &parts.uri, &parts.headers).into_piece(),
-            door::data(body),
-        ];
-        let mut client = DoorClient::new(channel).max_decoding_message_size(wire::MAX_MESSAGE);
-        client = client.max_encoding_message_size(2 * wire::MAX_MESSAGE);
-        let answer = client
-            .pass(tokio_stream::iter(pieces))
-            .await
-            .map_err(|status| unavailable(&status.message()))?;
-        let mut pieces = answer.into_inner();
-        let first = pieces
-            .message()
-            .await
-            .map_err(|status| unavailable(&status.message()))?;
-        let head = Head::from_piece(first)
-            .and_then(Head::into_answer)
-            .map_err(|error| unavailable(&error))?;
-        let body: Stream<Bytes> = Box::pin(pieces.map(|piece| {
-            piece
-                .map(door::into_data)
-                .map_err(|status| status.message().to_owned())
-        }));
-        head.body(body).map_err(|error| unavailable(&error))
+        self.to_leader(request).await
     }
 
     async fn cluster(&self) -> Result<Cluster, Error> {

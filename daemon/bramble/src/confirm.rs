@@ -1,6 +1,7 @@
 //! `bramble confirm`: after a try of a slot, waits until the board is healthy and makes the slot the usual one; else restarts,
 //! which brings the old slot back. What is healthy is judged by `slots::judge`.
 
+use crate::config::Config;
 use anyhow::Context as _;
 use clap::Args;
 use cli::Door;
@@ -32,7 +33,7 @@ pub struct Arguments {
     /// All must be well for so many seconds without a break.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     steady: u64,
-    /// The Engine API's socket; without it that in DOCKER_HOST (unix://…), or /run/docker.sock.
+    /// The Engine API's socket; without it that of the daemon's settings.
     #[arg(long, value_name = "SOCKET")]
     api: Option<PathBuf>,
     /// Where the board's own files begin; tests give a tree of their own.
@@ -56,7 +57,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let was_member = facts.and_then(|facts| facts.was_member).unwrap_or_default();
     let seconds = Duration::from_secs;
     let judge = Judge::new(was_member, seconds(arguments.steady), seconds(arguments.within));
-    let door = Door::new(arguments.api.clone().unwrap_or_else(cli::socket));
+    // The card may have moved the daemon's socket.
+    let set = || Config::read(&[]).map_or_else(|_| cli::socket(), |config| config.api);
+    let door = Door::new(arguments.api.clone().unwrap_or_else(set));
     println!(
         "slot {slot} is on trial: it has {} s to be healthy",
         arguments.within

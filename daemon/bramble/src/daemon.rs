@@ -29,8 +29,8 @@ use wire::{Limits, Pool};
 /// For a connection to another member.
 const DIAL: Duration = Duration::from_secs(2);
 
-/// Runs this board until it is told to stop; what the board itself has begins at `paths`.
-pub async fn run(config: Config, paths: slots::Paths) -> anyhow::Result<()> {
+/// Runs this board until it is told to stop.
+pub async fn run(config: Config) -> anyhow::Result<()> {
     let board = Board::open(&config.state_dir, &config.run_dir)?;
     tracing::info!(board = %board.key, version = env!("CARGO_PKG_VERSION"), "bramble");
     let shutdown = CancellationToken::new();
@@ -42,6 +42,7 @@ pub async fn run(config: Config, paths: slots::Paths) -> anyhow::Result<()> {
         config.labels.clone(),
     )
     .await;
+    let paths = slots::Paths::below(&config.board_root);
     let network = Network::open(networking(&config))
         .await
         .context("the board's network")?;

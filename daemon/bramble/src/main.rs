@@ -83,9 +83,6 @@ A settings file (all keys may be absent):
         /// A settings file; may be given several times, later ones win. Without it, the card's and then the system's.
         #[arg(long, value_name = "FILE")]
         config: Vec<PathBuf>,
-        /// Where the board's own files begin; tests give a tree of their own.
-        #[arg(long, value_name = "DIR", default_value = "/")]
-        board_root: PathBuf,
     },
     /// The two systems on this board's card: which one runs, which one starts.
     #[command(after_help = slot::EXAMPLES)]
@@ -99,7 +96,7 @@ A settings file (all keys may be absent):
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Daemon { config, board_root } => done(run(&config, board_root)),
+        Command::Daemon { config } => done(run(&config)),
         Command::Slot(arguments) => done(slot::run(&arguments)),
         Command::Confirm(arguments) => done(confirm::run(&arguments)),
         Command::Ask(command) => done(cli::run(command)),
@@ -116,7 +113,7 @@ fn done(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-fn run(files: &[PathBuf], board_root: PathBuf) -> anyhow::Result<()> {
+fn run(files: &[PathBuf]) -> anyhow::Result<()> {
     let config = config::Config::read(files)?;
     log(&config.log)?;
     // A board has 1 GB: two workers are enough for what is mostly waiting.
@@ -125,7 +122,7 @@ fn run(files: &[PathBuf], board_root: PathBuf) -> anyhow::Result<()> {
         .max_blocking_threads(32)
         .enable_all()
         .build()?;
-    let done = runtime.block_on(daemon::run(config, slots::Paths::below(board_root)));
+    let done = runtime.block_on(daemon::run(config));
     // Blocking calls that hang must not keep the process alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     done

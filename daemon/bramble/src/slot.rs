@@ -101,6 +101,9 @@ fn status(paths: &Paths) -> anyhow::Result<()> {
         Outcome::Restarting => println!("an update is installed: the board is about to restart into it"),
         Outcome::Nothing | Outcome::Failed(_) => {}
     }
+    if let Some(why) = facts.impossible {
+        println!("no update can be tried: {why}");
+    }
     for problem in facts.problems {
         println!("problem   {problem}");
     }

@@ -4,6 +4,8 @@
 mod bundle;
 mod context;
 mod door;
+mod host;
+mod update;
 
 pub use door::Door;
 
@@ -26,6 +28,9 @@ pub enum Command {
         #[arg(long, value_name = "SOCKET", global = true)]
         api: Option<PathBuf>,
     },
+    /// Installs an image on all boards of the cluster, one after the other.
+    #[command(after_help = update::EXAMPLES)]
+    Update(update::Update),
 }
 
 /// Does it.
@@ -41,6 +46,7 @@ pub fn run(command: Command) -> anyhow::Result<()> {
             let door = door::Door::new(api.unwrap_or_else(socket));
             runtime.block_on(context::run(command, &door))
         }
+        Command::Update(update) => runtime.block_on(Box::pin(update::run(&update))),
     }
 }
 

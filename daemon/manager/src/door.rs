@@ -1,4 +1,5 @@
-//! Requests to the Engine API that a follower passes on: the leader answers them with its own API.
+//! Requests to the Engine API that another manager passes on: a follower's, which the leader answers with its own API, and those
+//! for this very board.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,9 +12,6 @@ use wire::door::{self, Head};
 use wire::proto::Piece;
 use wire::proto::door_server::Door;
 
-/// Largest body that is passed on: what the API itself takes, and a little more.
-const MAX_BODY: usize = 5 << 20;
-
 /// A body as it comes.
 pub type Body = BoxStream<'static, Result<Bytes, String>>;
 
@@ -21,7 +19,7 @@ pub type Body = BoxStream<'static, Result<Bytes, String>>;
 #[async_trait]
 pub trait Front: Send + Sync + 'static {
     /// Answers one request.
-    async fn answer(&self, request: http::Request<Bytes>) -> http::Response<Body>;
+    async fn answer(&self, request: http::Request<Body>) -> http::Response<Body>;
 }
 
 pub(crate) struct Service {
@@ -40,15 +38,14 @@ impl Door for Service {
             .map_err(malformed)?
             .into_request()
             .map_err(malformed)?;
-        let mut body = Vec::new();
-        while let Some(piece) = pieces.message().await? {
-            body.extend_from_slice(&door::into_data(piece));
-            if body.len() > MAX_BODY {
-                return Err(Status::resource_exhausted("request body too large"));
-            }
-        }
+        // Whoever answers reads as much of it as it takes.
+        let body: Body = Box::pin(pieces.map(|piece| {
+            piece
+                .map(door::into_data)
+                .map_err(|status| status.message().to_owned())
+        }));
         let request = head
-            .body(body.into())
+            .body(body)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         let (parts, body) = self.front.answer(request).await.into_parts();
         let head = Head::answer(parts.status, &parts.headers).into_piece();

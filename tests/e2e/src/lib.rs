@@ -2,6 +2,8 @@
 //!
 //! Each test makes a lab of its own and leaves no trace of it, also when it fails.
 
+pub mod appliance;
+
 use anyhow::{Context, Result, bail};
 use lab::{Board, Lab};
 use serde_json::Value;

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 /// Lines of JSON as they come.
-fn lines(pieces: Stream<Bytes>) -> Response {
+pub(crate) fn lines(pieces: Stream<Bytes>) -> Response {
     let mut response = stream(pieces).into_response();
     response
         .headers_mut()
@@ -26,17 +26,17 @@ fn lines(pieces: Stream<Bytes>) -> Response {
     response
 }
 
-fn line(value: &Value) -> Bytes {
+pub(crate) fn line(value: &Value) -> Bytes {
     format!("{value}\r\n").into()
 }
 
 /// An error in the middle of an answer, as the docker command looks for it.
-fn trouble(error: &Error) -> Bytes {
+pub(crate) fn trouble(error: &Error) -> Bytes {
     let text = error.to_string();
     line(&json!({ "errorDetail": { "message": text }, "error": text }))
 }
 
-fn incoming(body: Body) -> Stream<Bytes> {
+pub(crate) fn incoming(body: Body) -> Stream<Bytes> {
     Box::pin(
         body.into_data_stream()
             .map(|piece| piece.map_err(|error| error.to_string())),

@@ -8,6 +8,8 @@ mod remove;
 
 pub(crate) use list::{summary, users};
 
+pub(crate) use bring::{incoming, line, lines, trouble};
+
 use crate::Error;
 use crate::query::Query;
 use crate::routes::Front;

@@ -1,7 +1,7 @@
 //! What is to be said of a board's systems: to `bramble slot status`, in the node's labels and on its console.
 
 use crate::tries::{self, Outcome};
-use crate::{Paths, Running, Slot, State, card, running, states};
+use crate::{Paths, Running, Slot, State, card, install, running, states};
 use std::collections::BTreeMap;
 
 /// The engine label with the image's version.
@@ -10,6 +10,8 @@ pub const VERSION_LABEL: &str = "bramble.system";
 pub const SLOT_LABEL: &str = "bramble.slot";
 /// The engine label of a board whose slot is on trial.
 pub const TRIAL_LABEL: &str = "bramble.trial";
+/// The engine label that says why the board can't be updated at all.
+pub const IMPOSSIBLE_LABEL: &str = "bramble.update.impossible";
 /// The engine label that says why the last update came to nothing.
 pub const FAILED_LABEL: &str = "bramble.update.failed";
 
@@ -30,6 +32,8 @@ pub struct Facts {
     pub outcome: Outcome,
     /// Whether the last try's board was in a cluster before it.
     pub was_member: Option<bool>,
+    /// Why no update can be tried here, if none can.
+    pub impossible: Option<String>,
     /// What is wrong, a sentence each.
     pub problems: Vec<String>,
 }
@@ -45,9 +49,7 @@ pub fn facts(paths: &Paths) -> Option<Facts> {
     if let Outcome::Failed(why) = &outcome {
         problems.push(format!("the last update came to nothing: {why}"));
     }
-    if running.slot.is_none() {
-        problems.push("nothing tells which slot runs: this board can't be updated".to_owned());
-    }
+    let impossible = install::obstacle(paths, &running);
     Some(Facts {
         version: value(&release, "VERSION").unwrap_or_default(),
         compatible: value(&release, "COMPATIBLE").unwrap_or_default(),
@@ -55,6 +57,7 @@ pub fn facts(paths: &Paths) -> Option<Facts> {
         usual: autoboot.usual,
         states: (states::get(paths, Slot::A), states::get(paths, Slot::B)),
         outcome,
+        impossible,
         was_member: tried
             .filter(|tried| running.slot == Some(tried.slot))
             .map(|tried| tried.member),
@@ -71,6 +74,9 @@ impl Facts {
         }
         if self.running.trial {
             labels.insert(TRIAL_LABEL.to_owned(), "true".to_owned());
+        }
+        if let Some(why) = &self.impossible {
+            labels.insert(IMPOSSIBLE_LABEL.to_owned(), why.clone());
         }
         if let Outcome::Failed(why) = &self.outcome {
             labels.insert(FAILED_LABEL.to_owned(), why.clone());
@@ -120,6 +126,9 @@ mod tests {
         write(paths.chosen_tryboot(), &[0, 0, 0, 1]);
         let said = facts(&paths).unwrap();
         assert_eq!(said.compatible, "bramble-arm64");
+        assert!(said.labels()[IMPOSSIBLE_LABEL].contains("kernel"));
+        write(paths.mailbox(), b"");
+        let said = facts(&paths).unwrap();
         assert_eq!(said.problems, Vec::<String>::new());
         let labels = said.labels();
         assert_eq!(labels[VERSION_LABEL], "2026.11");

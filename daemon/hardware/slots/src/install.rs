@@ -1,7 +1,7 @@
 //! A node's installing: a bundle comes in, is checked, is written into the slot that does not run, and that slot is tried.
 
 use crate::tries::{self, Outcome};
-use crate::{Error, Facts, Incoming, Paths, Slot, State, facts, rauc, receive, restart, states};
+use crate::{Error, Facts, Incoming, Paths, Running, Slot, State, facts, rauc, receive, restart, states};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use std::sync::Arc;
@@ -72,7 +72,7 @@ impl Installer {
             .turn
             .clone()
             .try_lock_owned()
-            .map_err(|_| Error::Refused("an update of this board is under way".to_owned()))?;
+            .map_err(|_| Error::Busy("an update of this board is under way".to_owned()))?;
         let (facts, slot) = ready(&self.paths)?;
         let mut incoming = Incoming::begin(&self.paths, announced).await?;
         // From here on the file goes when this ends, however it ends.
@@ -99,26 +99,37 @@ fn ready(paths: &Paths) -> Result<(Facts, Slot), Error> {
             "this board does not run Bramble's image (it has no /etc/bramble/release): its system is updated by other means".to_owned(),
         )
     })?;
-    let Some(runs) = facts.running.slot else {
-        return Err(Error::Refused(
-            "nothing tells which slot runs: this board can't be updated".to_owned(),
-        ));
+    let (Some(runs), None) = (facts.running.slot, &facts.impossible) else {
+        return Err(Error::Refused(facts.impossible.unwrap_or_default()));
     };
     match facts.outcome {
         Outcome::OnTrial => {
-            return Err(Error::Refused(format!(
+            return Err(Error::Busy(format!(
                 "slot {runs} is on trial: wait until it is confirmed (bramble slot status)"
             )));
         }
         Outcome::Restarting => {
-            return Err(Error::Refused(
+            return Err(Error::Busy(
                 "this board is about to restart into an update".to_owned(),
             ));
         }
         Outcome::Nothing | Outcome::Failed(_) => {}
     }
-    restart::firmware(paths)?;
     Ok((facts, runs.other()))
+}
+
+/// Why no update can be tried on this board, whatever the bundle.
+pub(crate) fn obstacle(paths: &Paths, running: &Running) -> Option<String> {
+    let Some(runs) = running.slot else {
+        return Some("nothing tells which slot runs: this board can't be updated".to_owned());
+    };
+    if crate::root(paths).is_some_and(|root| root != runs) {
+        return Some(format!(
+            "this board runs from slot {}'s root, as that of slot {runs} is damaged: an update would overwrite it. Flash its card anew",
+            runs.other()
+        ));
+    }
+    restart::firmware(paths).err().map(|error| error.to_string())
 }
 
 impl Received {
@@ -249,6 +260,20 @@ mod tests {
         assert_eq!(error, "the bundle is for other, and this board is bramble-arm64");
         assert_eq!(facts(&paths).unwrap().outcome, Outcome::Nothing);
 
+        let mounts = "22 21 254:0 / / ro - erofs /dev/mapper/root ro\n";
+        let twin = paths.block_device("254:0").join("slaves/vda6/partition");
+        for (path, text) in [(paths.mounts(), mounts), (twin, "6\n")] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let error = Installer::new(paths.clone())
+            .receive(None, pieces("x"))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("slot B's root"), "{error}");
+        fs::remove_file(paths.mounts()).unwrap();
+
+        fs::write(paths.chosen_partition(), [0, 0, 0, 3]).unwrap();
         fs::write(paths.chosen_tryboot(), [0, 0, 0, 1]).unwrap();
         let error = Installer::new(paths.clone())
             .receive(None, pieces("x"))

@@ -36,7 +36,7 @@ pub use facts::{Facts, facts};
 pub use install::{Installer, Progress, Received};
 pub use paths::Paths;
 pub use receive::Incoming;
-pub use running::{Running, running};
+pub use running::{Running, root, running};
 pub use states::State;
 pub use tries::{Ended, Outcome, Try};
 
@@ -115,9 +115,12 @@ impl std::str::FromStr for Slot {
 /// Why something about slots was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It can't be done on this board, or not now: what to do instead is said.
+    /// It can't be done on this board: what to do instead is said.
     #[error("{0}")]
     Refused(String),
+    /// It can't be done now; a little later it can.
+    #[error("{0}")]
+    Busy(String),
     /// The bundle is not right for this board, or not right at all.
     #[error("{0}")]
     Bundle(String),

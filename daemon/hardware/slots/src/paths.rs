@@ -99,6 +99,11 @@ impl Paths {
         self.at("dev/vcio")
     }
 
+    /// Makes the keyring that RAUC believes; RAUC's service runs it too, but a bundle may be looked at before that.
+    pub fn make_keyring(&self) -> PathBuf {
+        self.at("usr/lib/bramble/update-keyring")
+    }
+
     /// RAUC's program.
     pub fn rauc(&self) -> PathBuf {
         self.at("usr/bin/rauc")

@@ -35,6 +35,19 @@ pub struct Bundle {
 /// # Errors
 /// [`Error::Bundle`] in RAUC's words if it is none, or is not signed by whom the board trusts.
 pub async fn info(paths: &Paths, bundle: &Path) -> Result<Bundle, Error> {
+    let keyring = paths.make_keyring();
+    if keyring.exists() {
+        let ended = Command::new(&keyring).kill_on_drop(true).output().await;
+        let ended = ended.map_err(Error::file("running", &keyring))?;
+        if !ended.status.success() {
+            let said = String::from_utf8_lossy(&ended.stderr);
+            return Err(Error::Program(format!(
+                "{}: {}",
+                keyring.display(),
+                last_words(said.lines())
+            )));
+        }
+    }
     let program = paths.rauc();
     let asked = Command::new(&program)
         .args(["info", "--output-format=json"])

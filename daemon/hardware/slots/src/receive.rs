@@ -24,7 +24,7 @@ impl Incoming {
     /// Makes room for a bundle of the announced size; what an earlier one left behind is removed.
     ///
     /// # Errors
-    /// [`Error::Refused`] if there is not enough room.
+    /// [`Error::Bundle`] if there is not enough room.
     pub async fn begin(paths: &Paths, announced: Option<u64>) -> Result<Self, Error> {
         let (folder, path) = (paths.update(), paths.bundle());
         std::fs::create_dir_all(&folder).map_err(Error::file("making", &folder))?;
@@ -102,7 +102,7 @@ pub(crate) fn forget(paths: &Paths) {
 
 fn no_room(size: u64, most: u64) -> Error {
     let mb = |bytes: u64| bytes.div_ceil(1_000_000);
-    Error::Refused(format!(
+    Error::Bundle(format!(
         "no room for a bundle of {} MB on the data partition, which can take {} MB: remove images that no service uses \
          (docker image prune)",
         mb(size),

@@ -1,6 +1,6 @@
 //! Which slot runs.
 
-use crate::{Paths, Slot};
+use crate::{Paths, Slot, card};
 use serde::{Deserialize, Serialize};
 
 /// Which slot runs, and how it came to.
@@ -16,9 +16,12 @@ pub struct Running {
 /// root's verity device lies on.
 pub fn running(paths: &Paths) -> Running {
     let said = number(&paths.chosen_partition()).and_then(Slot::of_boot_partition);
+    let slot = said.or_else(|| root(paths));
+    // The firmware's word stands until the next start, also once the slot was confirmed.
+    let confirmed = slot == Some(card::read(paths).usual);
     Running {
-        slot: said.or_else(|| of_root(paths)),
-        trial: number(&paths.chosen_tryboot()) == Some(1),
+        slot,
+        trial: number(&paths.chosen_tryboot()) == Some(1) && !confirmed,
     }
 }
 
@@ -28,7 +31,8 @@ fn number(path: &std::path::Path) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.try_into().ok()?))
 }
 
-fn of_root(paths: &Paths) -> Option<Slot> {
+/// The slot whose root is mounted: not the one that runs where the initramfs took the twin of a damaged root.
+pub fn root(paths: &Paths) -> Option<Slot> {
     let mounts = std::fs::read_to_string(paths.mounts()).ok()?;
     let device = paths.block_device(root_device(&mounts)?);
     let below = std::fs::read_dir(device.join("slaves")).into_iter().flatten();
@@ -88,6 +92,21 @@ mod tests {
     }
 
     #[test]
+    fn a_trial_is_over_once_it_is_confirmed() {
+        let dt = "proc/device-tree/chosen/bootloader/";
+        let (partition, tryboot) = (format!("{dt}partition"), format!("{dt}tryboot"));
+        let usual = crate::autoboot::render(Slot::A);
+        let (_dir, paths) = tree(&[
+            (&partition, &[0, 0, 0, 3]),
+            (&tryboot, &[0, 0, 0, 1]),
+            ("boot/firmware/autoboot.txt", usual.as_bytes()),
+        ]);
+        assert!(running(&paths).trial);
+        card::set_usual(&paths, Slot::B).unwrap();
+        assert!(!running(&paths).trial);
+    }
+
+    #[test]
     fn else_the_root_s_partition_does() {
         let (_dir, paths) = tree(&[
             ("proc/self/mountinfo", MOUNTS),
@@ -95,6 +114,7 @@ mod tests {
         ]);
         let found = running(&paths);
         assert_eq!((found.slot, found.trial), (Some(Slot::B), false));
+        assert_eq!(root(&paths), Some(Slot::B));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What came of the last try of a slot: noted before the restart, so that the old slot can tell that the new one never came up.
 
 use crate::{Error, Paths, Running, Slot, keep};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A try of a slot.
@@ -10,6 +11,9 @@ pub struct Try {
     pub slot: Slot,
     /// The version in it, as far as its bundle said.
     pub version: Option<String>,
+    /// When, by the board's clock; tells one try from another.
+    #[serde(default)]
+    pub begun: Option<Timestamp>,
     /// The kernel's start in which it was noted.
     pub boot: String,
     /// Whether the board was in a cluster: then it must be in it again.
@@ -50,16 +54,18 @@ pub fn outcome(tried: Option<&Try>, running: &Running, usual: Slot, boot: &str) 
         return Outcome::Nothing;
     };
     let version = tried.version.as_deref().unwrap_or("a new version");
+    let when = tried.begun.map(|at| format!(" at {at:.0}")).unwrap_or_default();
     match &tried.ended {
         Some(Ended::Confirmed) => Outcome::Nothing,
-        Some(Ended::Failed(why)) => {
-            Outcome::Failed(format!("slot {} with {version} was tried: {why}", tried.slot))
-        }
+        Some(Ended::Failed(why)) => Outcome::Failed(format!(
+            "slot {} with {version} was tried{when}: {why}",
+            tried.slot
+        )),
         None if tried.boot == boot => Outcome::Restarting,
         // Confirmed, and the power went before that was noted.
         None if usual == tried.slot && running.slot == Some(tried.slot) => Outcome::Nothing,
         None => Outcome::Failed(format!(
-            "slot {} with {version} was tried and did not last until it could be confirmed: it did not start, hung, or lost power",
+            "slot {} with {version} was tried{when} and did not last until it could be confirmed: it did not start, hung, or lost power",
             tried.slot
         )),
     }
@@ -78,6 +84,7 @@ pub fn begin(paths: &Paths, slot: Slot, version: Option<String>, member: bool) -
     let tried = Try {
         slot,
         version,
+        begun: Some(Timestamp::now()),
         boot: boot(paths),
         member,
         ended: None,
@@ -94,6 +101,7 @@ pub fn end(paths: &Paths, slot: Slot, version: Option<String>, ended: Ended) -> 
     let tried = noted.unwrap_or(Try {
         slot,
         version,
+        begun: None,
         boot: String::new(),
         member: false,
         ended: None,
@@ -121,6 +129,7 @@ mod tests {
         Try {
             slot: Slot::B,
             version: Some("2".into()),
+            begun: Some(Timestamp::UNIX_EPOCH),
             boot: "one".into(),
             member: true,
             ended,
@@ -143,7 +152,7 @@ mod tests {
         assert_eq!(outcome(Some(&open), &b, Slot::A, "two"), Outcome::OnTrial);
         let back = outcome(Some(&open), &a, Slot::A, "three");
         assert!(
-            matches!(&back, Outcome::Failed(why) if why.contains("slot B with 2")),
+            matches!(&back, Outcome::Failed(why) if why.contains("slot B with 2 was tried at 1970-01-01T00:00:00Z and")),
             "{back:?}"
         );
         let moved = runs(Slot::B, false);
