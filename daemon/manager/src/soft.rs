@@ -315,3 +315,43 @@ fn report(state: NodeState, since: Timestamp) -> NodeReport {
         unfit: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Ailment;
+
+    fn hot(celsius: u32) -> Unfit {
+        Unfit {
+            ailment: Ailment::Hot,
+            text: format!("hot: {celsius} °C; no new tasks"),
+        }
+    }
+
+    #[test]
+    fn the_plan_looks_again_when_a_board_falls_ill_but_not_for_each_degree() {
+        let soft = Soft::new(Clock::system());
+        let (id, seat) = (
+            NodeId::from("n1"),
+            Seat {
+                address: SocketAddr::from(([10, 0, 0, 1], 2377)),
+                raft_id: None,
+                lost: None,
+            },
+        );
+        soft.heard_of(&id, seat, None);
+        let mut changes = soft.changes();
+        let mut news = |unfit: Option<Unfit>| {
+            changes.mark_unchanged();
+            soft.heard_of(&id, seat, unfit.as_ref());
+            let told = soft.node(&id).and_then(|report| report.unfit);
+            assert_eq!(told, unfit);
+            changes.has_changed().unwrap()
+        };
+        assert!(news(Some(hot(82))));
+        assert!(!news(Some(hot(84))));
+        assert!(!news(Some(hot(84))));
+        assert!(news(None));
+        assert!(!news(None));
+    }
+}

@@ -96,6 +96,7 @@ fn a_hot_board_is_spared() -> Result<()> {
     )?;
     let text = asked.api("GET", "/metrics", None)?.ok()?.body;
     contains(&text, "swarm_manager_tasks_total{state=\"running\"} 2")?;
+    contains(&pi.docker(&["info"]).stderr, "WARNING: hot: 82 °C")?;
     docker(asked, "service scale -d web=3")?;
     let refusal = "no suitable node (board is hot on 1 node; scheduling constraints not satisfied on 1 node)";
     until(&lab, asked, "service ps --no-trunc web", |said| {
