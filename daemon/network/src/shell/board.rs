@@ -12,7 +12,10 @@ use std::{
 use exec::{Attached, Wish};
 use futures::future::join_all;
 use model::TaskId;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use super::{
     WAITING,
@@ -52,6 +55,16 @@ pub struct Board {
     pub(super) fixtures: BTreeMap<u32, Fixture>,
     /// What is in force inside tasks; none of those that nobody looked at since the start.
     pub(super) furnished: BTreeMap<TaskId, Inside>,
+    pub(super) doubt: Doubt,
+}
+
+/// Whose rules may not be those that this daemon put in force: an `nft` that a killed daemon had started may have come later.
+/// They are made anew as a whole, and only then changed by what differs.
+pub(super) struct Doubt {
+    /// No such `nft` works any more.
+    pub until: Instant,
+    pub board: bool,
+    pub tasks: HashSet<TaskId>,
 }
 
 /// An attachment on its way.

@@ -2,6 +2,7 @@
 
 use futures::future::join_all;
 use model::TaskId;
+use tokio::time::Instant;
 
 use super::board::{Board, Coming};
 use crate::{
@@ -59,7 +60,8 @@ impl Board {
         let furnished = join_all(stale.into_iter().map(|(id, inside)| {
             let netns = self.netns(&id);
             let before = self.furnished.get(&id);
-            let change = before.and_then(|before| rules::change(&before.text, &inside.text));
+            let sure = before.filter(|_| !self.doubt.tasks.contains(&id));
+            let change = sure.and_then(|before| rules::change(&before.text, &inside.text));
             let (text, ways) = (
                 before.is_none_or(|before| before.text != inside.text),
                 before.is_none_or(|before| before.ways != inside.ways),
@@ -75,12 +77,16 @@ impl Board {
                     Ok(())
                 };
                 let result = work.await;
-                (id, inside, result)
+                (id, inside, text, result)
             }
         }))
         .await;
         let mut results = Vec::with_capacity(furnished.len());
-        for (id, inside, result) in furnished {
+        let late = Instant::now() >= self.doubt.until;
+        for (id, inside, text, result) in furnished {
+            if late && text && result.is_ok() {
+                self.doubt.tasks.remove(&id);
+            }
             match &result {
                 Ok(()) => self.furnished.insert(id.clone(), inside),
                 Err(_) => self.furnished.remove(&id),

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tokio::time::Instant;
+
 use super::board::Board;
 use crate::{
     Error,
@@ -19,10 +21,11 @@ impl Board {
         let text = rules::ruleset(&self.wanted);
         if self.applied.as_ref() != Some(&text) {
             // Uncertain while it runs, and after it failed.
-            let before = self.applied.take();
+            let before = self.applied.take().filter(|_| !self.doubt.board);
             let change = before.and_then(|before| rules::change(&before, &text));
             filter::apply(change.as_deref(), &text).await?;
             self.applied = Some(text);
+            self.doubt.board &= Instant::now() < self.doubt.until;
         }
         Ok(())
     }

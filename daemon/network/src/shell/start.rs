@@ -3,13 +3,15 @@
 use std::{
     collections::{BTreeMap, HashSet},
     path::Path,
+    time::Duration,
 };
 
 use exec::Fabric;
 use futures::future::join_all;
 use model::TaskId;
+use tokio::time::Instant;
 
-use super::board::Board;
+use super::board::{Board, Doubt};
 use crate::{
     Config, Error,
     kernel::{
@@ -22,6 +24,9 @@ use crate::{
     recover::{self, Found, Note},
     wanted::{Wanted, port_address, port_name},
 };
+
+/// How long an `nft` of a killed daemon may still be at work.
+const DOUBT: Duration = Duration::from_secs(3);
 
 /// Makes the board ready and takes over who is attached.
 pub async fn open(config: Config) -> Result<Board, Error> {
@@ -37,6 +42,11 @@ pub async fn open(config: Config) -> Result<Board, Error> {
     let seen = look(&links, &config.netns_dir, &note).await?;
     let leftovers = recover::recover(&mut wanted, &note, &seen);
 
+    let doubt = Doubt {
+        until: Instant::now() + DOUBT,
+        board: true,
+        tasks: wanted.members().keys().cloned().collect(),
+    };
     let forwarding_was_off = note.forwarding_was_off || !bridge::forwarding().await?;
     let mut board = Board {
         keys: Keys::at(config.wireguard_key.clone()),
@@ -50,6 +60,7 @@ pub async fn open(config: Config) -> Result<Board, Error> {
         noted: Some(note),
         fixtures: BTreeMap::new(),
         furnished: BTreeMap::new(),
+        doubt,
     };
     board.sweep().await;
     // Before the switch is touched, so that nobody takes our "on" for the owner's.
