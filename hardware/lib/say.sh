@@ -23,19 +23,30 @@ ask() {
     read -r answer || die "no answer"
 }
 
-# ask_secret WHAT: the same, unseen, and twice because a mistake would not be seen.
+# ask_secret WHAT: the same, unseen, and twice because a mistake would not be seen. The echo is off before the question is put: what
+# is typed early must not be shown either.
 ask_secret() {
-    local again
+    local first
     can_ask || die "$1 has to be typed, and there is no terminal"
+    terminal_was=$(stty -g)
+    stty -echo
     while :; do
         printf '%s (not shown): ' "$1"
-        read -rs answer || die "no answer"
+        IFS= read -r first || die "no answer"
         printf '\nonce more: '
-        read -rs again || die "no answer"
+        IFS= read -r answer || die "no answer"
         printf '\n'
-        [ "$answer" != "$again" ] || return 0
+        [ "$answer" != "$first" ] || break
         say "these differ"
     done
+    show_again
+}
+
+# show_again: what is typed is seen again; also for whoever is interrupted.
+terminal_was=
+show_again() {
+    [ -z "$terminal_was" ] || stty "$terminal_was"
+    terminal_was=
 }
 
 # human BYTES: as it stands on a card's box, in powers of ten.

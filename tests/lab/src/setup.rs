@@ -26,7 +26,7 @@ enum Sign {
     Package,
 }
 
-const NEEDED: [(&str, Sign); 14] = [
+const NEEDED: [(&str, Sign); 21] = [
     ("busybox-static", Sign::Package),
     (
         "ca-certificates",
@@ -34,6 +34,8 @@ const NEEDED: [(&str, Sign); 14] = [
     ),
     ("containerd", Sign::Program("containerd")),
     ("docker-registry", Sign::Program("docker-registry")),
+    ("dosfstools", Sign::Program("mkfs.vfat")),
+    ("fdisk", Sign::Program("sfdisk")),
     ("gcc", Sign::Program("cc")),
     ("git", Sign::Program("git")),
     ("iproute2", Sign::Program("ip")),
@@ -42,11 +44,16 @@ const NEEDED: [(&str, Sign); 14] = [
         "libprotobuf-dev",
         Sign::File("/usr/include/google/protobuf/descriptor.proto"),
     ),
+    ("mtools", Sign::Program("mcopy")),
     ("nftables", Sign::Program("nft")),
     ("procps", Sign::Program("ps")),
     ("protobuf-compiler", Sign::Program("protoc")),
+    ("python3", Sign::Program("python3")),
     ("runc", Sign::Program("runc")),
+    ("shellcheck", Sign::Program("shellcheck")),
     ("tini", Sign::File("/usr/bin/tini-static")),
+    ("xz-utils", Sign::Program("xz")),
+    ("zstd", Sign::Program("zstd")),
 ];
 
 /// What QEMU machines and their cards need.
