@@ -5,9 +5,6 @@ use model::NodeId;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// The board's serial number, on boards that have a device tree; Raspberry Pis do.
-const SERIAL: &str = "/proc/device-tree/serial-number";
-
 /// Changes with every boot of the kernel.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -35,7 +32,7 @@ impl Board {
     /// # Errors
     /// If the folders can't be used.
     pub fn open(state: &Path, run: &Path) -> anyhow::Result<Self> {
-        Self::open_with(state, run, serial())
+        Self::open_with(state, run, crate::serial::serial(Path::new("/")))
     }
 
     fn open_with(state: &Path, run: &Path, serial: Option<String>) -> anyhow::Result<Self> {
@@ -103,11 +100,6 @@ pub fn forget_membership(state: &Path) -> anyhow::Result<()> {
 
 fn random_id() -> String {
     NodeId::generate(&mut rand::rng()).to_string()
-}
-
-fn serial() -> Option<String> {
-    let text = std::fs::read_to_string(SERIAL).ok()?;
-    Some(text.trim_end_matches('\0').trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 /// The kernel's boot and a file that goes with a reboot: either tells of a power cut.

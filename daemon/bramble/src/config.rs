@@ -1,22 +1,41 @@
-//! The daemon's settings: one or more TOML files, the later ones over the earlier. Unknown keys are refused, so that a
-//! mistyped one is not silently without effect.
+//! The daemon's settings: the card's file, then the system's, or those that a command line names; later ones over earlier.
+//!
+//! A file that someone names with `--config` is read strictly: whoever types it sees the mistake and mends it. The card's and
+//! the system's are read leniently, as nobody stands before the board: what is right counts, mistakes become
+//! [`Config::problems`].
 
+use crate::card_file;
+use crate::deposit::Deposit;
+use crate::serial;
 use anyhow::{Context as _, bail};
-use serde::Deserialize;
+use card::{Card, Reading};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// Where settings are looked for if no `--config` is given: the card's boot partition, then the system's folder.
-pub const PLACES: [&str; 2] = ["/boot/firmware/bramble.toml", "/etc/bramble/bramble.toml"];
+/// The card's file on the boot partition.
+pub const CARD: &str = "/boot/firmware/bramble.toml";
+/// What `bramble setup` keeps of the last card that was one.
+pub const KEPT_CARD: &str = "/data/setup/bramble.toml";
+/// The system's own file.
+const SYSTEM: &str = "/etc/bramble/bramble.toml";
+
+/// Where settings come from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The card's file, if it is not where it usually is.
+    pub card: Option<PathBuf>,
+    /// Files that are read strictly. With these alone, neither the usual card nor the system's file counts.
+    pub files: Vec<PathBuf>,
+}
 
 /// The daemon's settings, complete.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The cluster to be in; with none, the board waits for `docker swarm init` or `join`.
     pub cluster: Option<String>,
-    /// What boards prove themselves with; needed with `cluster`.
-    pub join_key: Option<String>,
+    /// What boards prove themselves with: from the card, or what was kept of it.
+    pub join_key: Option<card::Secret>,
     /// How many boards are meant to be there when the cluster is founded.
     pub boards: Option<usize>,
     /// Host name shown in `docker node ls`; the kernel's if absent.
@@ -51,6 +70,10 @@ pub struct Config {
     pub led: bool,
     /// Whether the daemon feeds the hardware watchdog.
     pub watchdog: bool,
+    /// The card's file, whose join key is taken off once the board is in.
+    pub card: Option<PathBuf>,
+    /// Mistakes on the card, and what of it could not be carried out.
+    pub problems: Vec<String>,
 }
 
 /// Whether and where the Engine API is served over TCP, to holders of client certificates.
@@ -73,147 +96,160 @@ pub enum Advertise {
     Address(IpAddr),
 }
 
-/// One file: everything may be absent.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-struct File {
-    cluster: Option<String>,
-    join_key: Option<String>,
-    boards: Option<usize>,
-    hostname: Option<String>,
-    state_dir: Option<PathBuf>,
-    run_dir: Option<PathBuf>,
-    api: Option<PathBuf>,
-    api_tls: Option<String>,
-    listen: Option<SocketAddr>,
-    advertise: Option<String>,
-    containerd: Option<PathBuf>,
-    registry_mirror: Option<String>,
-    insecure_registries: Option<Vec<String>>,
-    log: Option<String>,
-    generic_resources: Option<Vec<String>>,
-    labels: Option<BTreeMap<String, String>>,
-    board_root: Option<PathBuf>,
-    led: Option<bool>,
-    watchdog: Option<bool>,
-}
-
 impl Config {
-    /// Reads the files given, or those of [`PLACES`] that exist.
+    /// Reads the settings.
     ///
     /// # Errors
-    /// Which file can't be read, or what in it is wrong.
-    pub fn read(files: &[PathBuf]) -> anyhow::Result<Self> {
-        let texts: Vec<(PathBuf, String)> = if files.is_empty() {
-            let read = |place: &&str| Some((PathBuf::from(place), std::fs::read_to_string(place).ok()?));
-            PLACES.iter().filter_map(read).collect()
-        } else {
-            let read = |path: &PathBuf| {
-                let text =
-                    std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-                Ok((path.clone(), text))
-            };
-            files.iter().map(read).collect::<anyhow::Result<_>>()?
-        };
-        Self::parse(
-            texts.iter().map(|(path, text)| (path.as_path(), text.as_str())),
-            &kernel_hostname(),
-        )
-    }
-
-    fn parse<'a>(texts: impl Iterator<Item = (&'a Path, &'a str)>, hostname: &str) -> anyhow::Result<Self> {
-        let mut all = File::default();
-        for (path, text) in texts {
-            let file: File = toml::from_str(text).with_context(|| format!("in {}", path.display()))?;
-            all = all.overlaid(file);
+    /// Which file can't be read, or what in a file that was named for a strict reading is wrong.
+    pub fn read(sources: &Sources) -> anyhow::Result<Self> {
+        let usual = sources.card.is_none() && sources.files.is_empty();
+        let card = sources
+            .card
+            .clone()
+            .or_else(|| usual.then(|| PathBuf::from(CARD)));
+        let mut all = Lenient::default();
+        if let Some(path) = &card {
+            all.take(path, usual.then_some(Path::new(KEPT_CARD)));
         }
-        let config = all.filled_in(hostname)?;
-        if let (Some(_), None) = (&config.cluster, &config.join_key) {
-            bail!("a cluster needs a join-key beside its name: without one, any board could come in");
+        if usual {
+            all.take(Path::new(SYSTEM), None);
         }
-        if let Some(cluster) = &config.cluster {
-            // It goes into mDNS texts and certificates' neighbourhood: keep it plain.
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            if cluster.is_empty() || cluster.len() > 63 || !cluster.chars().all(plain) {
-                bail!("cluster = \"{cluster}\": a name has 1 to 63 letters, digits, '-', '_' and '.'");
+        let mut said = all.card;
+        for path in &sources.files {
+            said = said.overlaid(strictly(path)?);
+        }
+        let mut config = filled_in(said, &kernel_hostname(), &serial::short(Path::new("/")))?;
+        config.problems = all.problems;
+        config.recall()?;
+        for told in setups_problems(&config.run_dir) {
+            if !config.problems.contains(&told) {
+                config.problems.push(told);
             }
         }
-        if config.boards == Some(0) {
-            bail!("boards = 0: a cluster has at least one board");
-        }
-        if config.join_key.as_ref().is_some_and(|key| key.len() < 8) {
-            bail!("join-key: at least 8 characters, better 20 (boards prove themselves with it)");
-        }
+        config.card = card;
         Ok(config)
+    }
+
+    /// Whether this board is to form or join a cluster by itself.
+    pub fn forms(&self) -> bool {
+        self.cluster.is_some() && self.join_key.is_some()
+    }
+
+    /// The join key that was taken off the card, if the card has no other.
+    fn recall(&mut self) -> anyhow::Result<()> {
+        if self.join_key.is_none()
+            && let Some(cluster) = &self.cluster
+        {
+            self.join_key = Deposit::load(&self.state_dir)?.and_then(|deposit| deposit.key_of(cluster));
+        }
+        Ok(())
     }
 }
 
-impl File {
-    fn overlaid(self, over: Self) -> Self {
-        let mut labels = self.labels.unwrap_or_default();
-        labels.extend(over.labels.unwrap_or_default());
-        Self {
-            cluster: over.cluster.or(self.cluster),
-            join_key: over.join_key.or(self.join_key),
-            boards: over.boards.or(self.boards),
-            hostname: over.hostname.or(self.hostname),
-            state_dir: over.state_dir.or(self.state_dir),
-            run_dir: over.run_dir.or(self.run_dir),
-            api: over.api.or(self.api),
-            api_tls: over.api_tls.or(self.api_tls),
-            listen: over.listen.or(self.listen),
-            advertise: over.advertise.or(self.advertise),
-            containerd: over.containerd.or(self.containerd),
-            registry_mirror: over.registry_mirror.or(self.registry_mirror),
-            insecure_registries: over.insecure_registries.or(self.insecure_registries),
-            log: over.log.or(self.log),
-            generic_resources: over.generic_resources.or(self.generic_resources),
-            labels: Some(labels),
-            board_root: over.board_root.or(self.board_root),
-            led: over.led.or(self.led),
-            watchdog: over.watchdog.or(self.watchdog),
-        }
-    }
+/// Reads files as far as they are right.
+#[derive(Default)]
+struct Lenient {
+    card: Card,
+    problems: Vec<String>,
+}
 
-    fn filled_in(self, hostname: &str) -> anyhow::Result<Config> {
-        let path = |given: Option<PathBuf>, default: &str| given.unwrap_or_else(|| default.into());
-        let listen = match self.listen {
-            Some(listen) => listen,
-            None => "0.0.0.0:2377".parse()?,
+impl Lenient {
+    /// Takes a file; one that is no card at all is replaced by what was kept of the last that was.
+    fn take(&mut self, path: &Path, kept: Option<&Path>) {
+        let reading = match card_file::read(path) {
+            Ok(None) => return,
+            Ok(Some(bytes)) => card::read_bytes(&bytes),
+            Err(error) => {
+                self.problems.push(format!("reading {}: {error}", path.display()));
+                Reading::default()
+            }
         };
-        Ok(Config {
-            cluster: self.cluster,
-            join_key: self.join_key,
-            boards: self.boards,
-            hostname: self.hostname.unwrap_or_else(|| hostname.to_owned()),
-            state_dir: path(self.state_dir, "/var/lib/bramble"),
-            run_dir: path(self.run_dir, "/run/bramble"),
-            api: path(self.api, "/run/docker.sock"),
-            api_tls: match self.api_tls.as_deref() {
-                None => Tls::Usual,
-                Some("off") => Tls::Off,
-                Some(text) => {
-                    Tls::At(text.parse().with_context(|| {
-                        format!("api-tls = \"{text}\": an address with a port, or \"off\"")
-                    })?)
-                }
-            },
-            listen,
-            advertise: self.advertise.map(|text| match text.parse() {
-                Ok(address) => Advertise::Address(address),
-                Err(_) => Advertise::Interface(text),
-            }),
-            containerd: path(self.containerd, "/run/containerd/containerd.sock"),
-            registry_mirror: self.registry_mirror,
-            insecure_registries: self.insecure_registries.unwrap_or_default(),
-            log: self.log.unwrap_or_else(|| "info".to_owned()),
-            generic_resources: resources(&self.generic_resources.unwrap_or_default())?,
-            labels: self.labels.unwrap_or_default(),
-            board_root: path(self.board_root, "/"),
-            led: self.led.unwrap_or(true),
-            watchdog: self.watchdog.unwrap_or(false),
-        })
+        self.problems.extend(named(path, &reading));
+        let card = match kept.filter(|_| !reading.whole) {
+            Some(kept) => std::fs::read(kept)
+                .map(|bytes| card::read_bytes(&bytes).card)
+                .unwrap_or_default(),
+            None => reading.card,
+        };
+        self.card = std::mem::take(&mut self.card).overlaid(card);
     }
+}
+
+/// Mistakes, each with the name of its file.
+pub fn named(path: &Path, reading: &Reading) -> Vec<String> {
+    let file = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    reading
+        .problems
+        .iter()
+        .map(|problem| format!("{file}, {problem}"))
+        .collect()
+}
+
+fn strictly(path: &Path) -> anyhow::Result<Card> {
+    let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    let reading = card::read_bytes(&bytes);
+    let problems: Vec<String> = reading.problems.iter().map(ToString::to_string).collect();
+    if !problems.is_empty() {
+        bail!("in {}: {}", path.display(), problems.join("; "));
+    }
+    if let (Some(_), None) = (&reading.card.cluster, &reading.card.join_key) {
+        bail!(
+            "in {}: a cluster needs a join-key beside its name: without one, any board could come in",
+            path.display()
+        );
+    }
+    Ok(reading.card)
+}
+
+/// What `bramble setup` could not do, a line each; nothing where there is no such thing.
+fn setups_problems(run_dir: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(run_dir.join("problems")).unwrap_or_default();
+    text.lines().take(64).map(str::to_owned).collect()
+}
+
+fn filled_in(said: Card, kernels: &str, serial: &str) -> anyhow::Result<Config> {
+    let path = |given: Option<PathBuf>, default: &str| given.unwrap_or_else(|| default.into());
+    let listen = match said.listen {
+        Some(listen) => listen,
+        None => "0.0.0.0:2377".parse()?,
+    };
+    Ok(Config {
+        cluster: said.cluster,
+        join_key: said.join_key,
+        boards: said.boards,
+        hostname: match said.hostname {
+            Some(pattern) => card::host_name(Some(&pattern), serial),
+            None => kernels.to_owned(),
+        },
+        state_dir: path(said.state_dir, "/var/lib/bramble"),
+        run_dir: path(said.run_dir, "/run/bramble"),
+        api: path(said.api, "/run/docker.sock"),
+        api_tls: match said.api_tls.as_deref() {
+            None => Tls::Usual,
+            Some("off") => Tls::Off,
+            Some(text) => Tls::At(text.parse().with_context(|| format!("api-tls = \"{text}\""))?),
+        },
+        listen,
+        advertise: said.advertise.map(|text| match text.parse() {
+            Ok(address) => Advertise::Address(address),
+            Err(_) => Advertise::Interface(text),
+        }),
+        containerd: path(said.containerd, "/run/containerd/containerd.sock"),
+        registry_mirror: said.registry_mirror,
+        insecure_registries: said.insecure_registries.unwrap_or_default(),
+        log: said.log.unwrap_or_else(|| "info".to_owned()),
+        generic_resources: resources(&said.generic_resources.unwrap_or_default()),
+        labels: said.labels.unwrap_or_default(),
+        board_root: path(said.board_root, "/"),
+        led: said.led.unwrap_or(true),
+        watchdog: said.watchdog.unwrap_or(false),
+        card: None,
+        problems: Vec::new(),
+    })
 }
 
 fn kernel_hostname() -> String {
@@ -224,57 +260,77 @@ fn kernel_hostname() -> String {
 }
 
 /// `gpu=UUID1` is one of a kind, `bandwidth=3` three of them (as Docker's `node-generic-resources`).
-fn resources(texts: &[String]) -> anyhow::Result<Vec<model::GenericResource>> {
-    let mut all = Vec::new();
-    for text in texts {
-        let (kind, value) = match text.split_once('=') {
-            Some((kind, value)) if !kind.is_empty() && !value.is_empty() => (kind.to_owned(), value),
-            _ => bail!("generic-resources: \"{text}\" is neither kind=name nor kind=number"),
-        };
-        all.push(match value.parse() {
-            Ok(value) => model::GenericResource {
-                discrete_resource_spec: Some(model::DiscreteResource { kind, value }),
-                ..Default::default()
-            },
-            Err(_) => model::GenericResource {
-                named_resource_spec: Some(model::NamedResource {
-                    kind,
-                    value: value.to_owned(),
-                }),
-                ..Default::default()
-            },
-        });
-    }
-    Ok(all)
+fn resources(texts: &[String]) -> Vec<model::GenericResource> {
+    let resource = |(kind, value): (&str, &str)| match value.parse() {
+        Ok(value) => model::GenericResource {
+            discrete_resource_spec: Some(model::DiscreteResource {
+                kind: kind.to_owned(),
+                value,
+            }),
+            ..Default::default()
+        },
+        Err(_) => model::GenericResource {
+            named_resource_spec: Some(model::NamedResource {
+                kind: kind.to_owned(),
+                value: value.to_owned(),
+            }),
+            ..Default::default()
+        },
+    };
+    texts
+        .iter()
+        .filter_map(|text| text.split_once('='))
+        .map(resource)
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(texts: &[&str]) -> anyhow::Result<Config> {
-        Config::parse(
-            texts.iter().map(|text| (Path::new("bramble.toml"), *text)),
-            "kernel-name",
-        )
+    fn filled(text: &str) -> Config {
+        filled_in(card::read(text).card, "kernel-name", "1d1c36").unwrap()
+    }
+
+    fn with_files(card: Option<&str>, files: &[&str]) -> anyhow::Result<Config> {
+        let dir = tempfile::tempdir()?;
+        let write = |name: String, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).map(|()| path)
+        };
+        let state = format!("state-dir = '{0}'\nrun-dir = '{0}'\n", dir.path().display());
+        let files = files.iter().enumerate();
+        Config::read(&Sources {
+            card: card
+                .map(|text| write("bramble.toml".into(), &format!("{state}{text}")))
+                .transpose()?,
+            files: files
+                .map(|(number, text)| write(format!("{number}.toml"), text))
+                .collect::<Result<_, _>>()?,
+        })
     }
 
     #[test]
     fn an_empty_file_is_a_board_that_waits() {
-        let config = parse(&[""]).unwrap();
+        let config = filled("");
         assert_eq!(config.cluster, None);
+        assert!(!config.forms());
         assert_eq!(config.hostname, "kernel-name");
         assert_eq!(config.listen.port(), 2377);
         assert_eq!(config.api_tls, Tls::Usual);
-        assert_eq!(parse(&["api-tls = 'off'"]).unwrap().api_tls, Tls::Off);
+        assert_eq!(filled("api-tls = 'off'").api_tls, Tls::Off);
+        assert_eq!(filled("hostname = 'shop-{serial}'").hostname, "shop-1d1c36");
     }
 
     #[test]
     fn later_files_win_and_labels_are_gathered() {
-        let config = parse(&[
-            "hostname = 'a'\nlog = 'debug'\n[labels]\nssd = 'true'\nzone = '1'",
-            "hostname = 'b'\n[labels]\nzone = '2'",
-        ])
+        let config = with_files(
+            None,
+            &[
+                "hostname = 'a'\nlog = 'debug'\n[labels]\nssd = 'true'\nzone = '1'",
+                "hostname = 'b'\n[labels]\nzone = '2'",
+            ],
+        )
         .unwrap();
         assert_eq!((config.hostname.as_str(), config.log.as_str()), ("b", "debug"));
         assert_eq!(config.labels["ssd"], "true");
@@ -282,29 +338,39 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named() {
+    fn a_file_that_was_named_is_read_strictly() {
         for (text, says) in [
-            ("clutser = 'home'", "clutser"),
+            ("clutser = 'home'", "did you mean cluster"),
             ("cluster = 'home'", "join-key"),
-            ("cluster = 'a b'\njoin-key = 'long enough'", "letters"),
-            ("join-key = 'short'", "8 characters"),
-            ("boards = 0", "at least one"),
-            ("listen = 'everywhere'", "listen"),
-            ("api-tls = 'on'", "or \"off\""),
         ] {
-            let error = format!("{:#}", parse(&[text]).unwrap_err());
+            let error = format!("{:#}", with_files(None, &[text]).unwrap_err());
             assert!(error.contains(says), "{text}: {error}");
         }
+        assert!(with_files(Some("boards = 3"), &["nonsense"]).is_err());
+    }
+
+    #[test]
+    fn a_card_is_read_as_far_as_it_is_right() {
+        let config = with_files(Some("boards = 'x'\nhostname = 'a'\ncluster = 'home'"), &[]).unwrap();
+        assert_eq!((config.hostname.as_str(), config.boards), ("a", None));
+        assert!(
+            config.problems[0].starts_with("bramble.toml, line 3: boards = 'x'"),
+            "{:?}",
+            config.problems
+        );
+        assert!(!config.forms());
+        assert_eq!(config.card.unwrap().file_name().unwrap(), "bramble.toml");
     }
 
     #[test]
     fn advertise_is_an_address_or_an_interface() {
+        let advertise = |text| filled(text).advertise;
         assert_eq!(
-            parse(&["advertise = '10.0.0.1'"]).unwrap().advertise,
+            advertise("advertise = '10.0.0.1'"),
             Some(Advertise::Address([10, 0, 0, 1].into()))
         );
         assert_eq!(
-            parse(&["advertise = 'eth0'"]).unwrap().advertise,
+            advertise("advertise = 'eth0'"),
             Some(Advertise::Interface("eth0".into()))
         );
     }

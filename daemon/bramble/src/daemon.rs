@@ -33,6 +33,9 @@ const DIAL: Duration = Duration::from_secs(2);
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let board = Board::open(&config.state_dir, &config.run_dir)?;
     tracing::info!(board = %board.key, version = env!("CARGO_PKG_VERSION"), "bramble");
+    for problem in &config.problems {
+        tracing::warn!(%problem, "the card");
+    }
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
 
@@ -136,8 +139,9 @@ fn assemble(
     };
     let standing = match locked {
         true => Standing::Locked,
-        false => Standing::to_begin_with(&kept, config.cluster.is_some()),
+        false => Standing::to_begin_with(&kept, config.forms()),
     };
+    let member = kept.member;
     let holding = agent::Holding {
         open: None,
         lost: kept.lost,
@@ -154,7 +158,7 @@ fn assemble(
         pki::tls::client_config(&identity, expected, &trust, &[wire::ALPN]).map_err(|error| error.to_string())
     });
     Ok(Arc::new(Node {
-        join_key: config.join_key.as_deref().map(JoinKey::new),
+        join_key: config.join_key.as_ref().map(|key| JoinKey::new(key.reveal())),
         listen: config.listen,
         board,
         clock,
@@ -169,6 +173,7 @@ fn assemble(
         orders: watch::channel(Default::default()).0,
         attempts: Default::default(),
         trouble: watch::channel(None).0,
+        problems: watch::channel(problems(&config, member)).0,
         commands,
         pool,
         barred,
@@ -189,6 +194,20 @@ fn networking(config: &Config) -> network::Config {
         wireguard_key: config.state_dir.join("wireguard.key"),
         ..network::Config::in_run_dir(&config.run_dir)
     }
+}
+
+/// What is wrong with this board's card.
+fn problems(config: &Config, member: bool) -> Vec<String> {
+    let mut all = config.problems.clone();
+    if let (Some(cluster), None, false) = (&config.cluster, &config.join_key, member) {
+        let text = format!(
+            "cluster = \"{cluster}\" needs a join-key beside it, the same on all cards; until then the board waits for docker \
+             swarm init or join"
+        );
+        tracing::warn!(problem = %text, "the card");
+        all.push(text);
+    }
+    all
 }
 
 fn containers(config: &Config, paths: slots::Paths, sensors: &Sensors) -> runtime::Config {

@@ -62,7 +62,16 @@ pub struct Keeper {
 #[async_trait]
 impl Promises for Keeper {
     fn join_key(&self) -> Option<JoinKey> {
-        self.node.join_key.clone()
+        // A card with another key than its cluster's does not keep those out that have the right one.
+        let known = self
+            .node
+            .store()
+            .and_then(|store| store.view().cluster()?.keys.clone()?.join_key);
+        let mine = self.node.config.join_key.as_ref();
+        match (known, mine) {
+            (Some(known), Some(mine)) if known.reveal() != mine.reveal() => None,
+            _ => self.node.join_key.clone(),
+        }
     }
 
     async fn promise(&self, cluster: &str, board: &str) -> Result<(), String> {
@@ -177,7 +186,7 @@ async fn step(
             }
             let founding = Founding {
                 name: cluster,
-                join_key: node.config.join_key.clone(),
+                join_key: node.config.join_key.as_ref().map(|key| key.reveal().to_owned()),
                 board: me.to_owned(),
                 address: node.address(),
                 description: executor.describe().await?,

@@ -72,7 +72,7 @@ async fn outside(
     shutdown: &CancellationToken,
 ) -> Option<()> {
     loop {
-        let standing = Standing::to_begin_with(&node.kept.borrow(), node.config.cluster.is_some());
+        let standing = Standing::to_begin_with(&node.kept.borrow(), node.config.forms());
         let forms = standing == Standing::Pending;
         node.standing.send_replace(standing);
         let command = tokio::select! {
@@ -104,7 +104,7 @@ async fn outside(
             Command::Unlock(_, done) => drop(done.send(Err(Trouble::not_locked()))),
             Command::Leave { done, .. } => {
                 // Stops a board from forming by itself, until told to.
-                let answer = if node.kept.borrow().left || node.config.cluster.is_none() {
+                let answer = if node.kept.borrow().left || !node.config.forms() {
                     Err(Trouble::Standing("This node is not part of a swarm".to_owned()))
                 } else {
                     node.keep(|kept| kept.left = true)

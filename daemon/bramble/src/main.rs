@@ -3,9 +3,11 @@
 mod addresses;
 mod backend;
 mod board;
+mod card_file;
 mod config;
 mod confirm;
 mod daemon;
+mod deposit;
 mod events;
 mod facts;
 mod formation;
@@ -21,6 +23,8 @@ mod quorum;
 mod renewal;
 mod report;
 mod sensors;
+mod serial;
+mod setup;
 mod signs;
 mod slot;
 mod standing;
@@ -57,13 +61,15 @@ enum Command {
     #[command(after_help = "\
 Examples:
   bramble daemon
-  bramble daemon --config /boot/firmware/bramble.toml --config /etc/bramble/bramble.toml
+  bramble daemon --card /media/card/bramble.toml
+  bramble daemon --config /etc/bramble/bramble.toml --config /etc/bramble/more.toml
 
 A settings file (all keys may be absent):
   cluster = \"home\"                 the cluster to be in; without it the board waits for docker swarm init|join
-  join-key = \"…\"                   the same on all cards; boards prove themselves with it
+  join-key = \"…\"                   the same on all cards; boards prove themselves with it. Once a board is in, it is taken off
+                                   the card and kept in the state folder; a new one on the card wins
   boards = 3                       how many boards found the cluster together
-  hostname = \"kitchen\"             shown in docker node ls
+  hostname = \"kitchen-{serial}\"    shown in docker node ls; {serial}: six digits that differ from board to board
   api = \"/run/docker.sock\"         the Engine API's socket
   api-tls = \"0.0.0.0:2376\"         the same over TCP, to holders of client certificates only (bramble context); \"off\": not
   listen = \"0.0.0.0:2377\"          where other boards reach this one
@@ -73,14 +79,22 @@ A settings file (all keys may be absent):
   containerd = \"/run/containerd/containerd.sock\"   used if it runs; else the daemon runs its own
   registry-mirror = \"http://10.0.0.2:5000\"         asked first for plain image names
   insecure-registries = [\"10.0.0.0/24\"]            spoken to in plain HTTP
+  generic-resources = [\"gpu=a\"]    what services can reserve, kind=name or kind=number
   log = \"info\"
   led = true                       the board's LED shows where it stands
   watchdog = false                 feed /dev/watchdog0: the board starts anew if the daemon hangs (the image switches it on)
   board-root = \"/\"                where the kernel's files about the board are: for tests and odd hardware
   [labels]                         engine.labels.* in constraints
-  ssd = \"true\"")]
+  ssd = \"true\"
+
+On a card, bramble setup reads these too: ssh-keys, timezone, [wifi] ssid, passphrase, country, hidden, and
+[network] address, gateway, dns, interface (bramble setup --help).")]
     Daemon {
-        /// A settings file; may be given several times, later ones win. Without it, the card's and then the system's.
+        /// The card's file, read leniently: what is right in it counts, mistakes are shown where the board is looked at. If
+        /// neither it nor --config is given: /boot/firmware/bramble.toml, then /etc/bramble/bramble.toml.
+        #[arg(long, value_name = "FILE")]
+        card: Option<PathBuf>,
+        /// A settings file, read strictly: a mistake in it ends the daemon. May be given several times, later ones win.
         #[arg(long, value_name = "FILE")]
         config: Vec<PathBuf>,
     },
@@ -90,15 +104,19 @@ A settings file (all keys may be absent):
     /// Makes the slot that is on trial the usual one, once the board is healthy; else restarts, back to the old one.
     #[command(after_help = confirm::EXAMPLES)]
     Confirm(confirm::Arguments),
+    /// Makes what the card decides of this board, before its network is up: name, addresses, Wi-Fi, ssh, time zone.
+    #[command(after_help = setup::EXAMPLES)]
+    Setup(setup::Arguments),
     #[command(flatten)]
     Ask(cli::Command),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Daemon { config } => done(run(&config)),
+        Command::Daemon { card, config } => done(run(&config::Sources { card, files: config })),
         Command::Slot(arguments) => done(slot::run(&arguments)),
         Command::Confirm(arguments) => done(confirm::run(&arguments)),
+        Command::Setup(arguments) => done(log("info").and_then(|()| setup::run(&arguments))),
         Command::Ask(command) => done(cli::run(command)),
     }
 }
@@ -113,9 +131,16 @@ fn done(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-fn run(files: &[PathBuf]) -> anyhow::Result<()> {
-    let config = config::Config::read(files)?;
-    log(&config.log)?;
+fn run(sources: &config::Sources) -> anyhow::Result<()> {
+    let mut config = config::Config::read(sources)?;
+    if let Err(error) = log(&config.log) {
+        if !sources.files.is_empty() {
+            return Err(error);
+        }
+        // Of a card: not worth a board.
+        log("info")?;
+        config.problems.push(format!("{error:#}"));
+    }
     // A board has 1 GB: two workers are enough for what is mostly waiting.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

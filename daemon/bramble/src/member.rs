@@ -4,7 +4,7 @@ use crate::lock::Waited;
 use crate::node::{Command, Node, Trouble};
 use crate::standing::Standing;
 use crate::uplink::Links;
-use crate::{lock, quorum, renewal};
+use crate::{deposit, lock, quorum, renewal};
 use agent::{Board as Tasks, Ended, Self_};
 use exec::Executor;
 use std::sync::Arc;
@@ -84,6 +84,7 @@ pub async fn live(
         never = renewal::follow_trust(node, &uplink) => match never {},
         never = remember_managers(node) => match never {},
         never = lock::keep(node) => match never {},
+        never = deposit::keep(node) => match never {},
         }
     };
     // Boxed: a whole life's state.

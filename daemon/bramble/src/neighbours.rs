@@ -14,10 +14,11 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// Announces this board until shutdown.
 pub async fn announce(node: Arc<Node>, mut discovery: Discovery, shutdown: CancellationToken) {
-    let (mut standing, mut kept, mut managers) = (
+    let (mut standing, mut kept, mut managers, mut problems) = (
         node.standing.subscribe(),
         node.kept.subscribe(),
         node.manager.subscribe(),
+        node.problems.subscribe(),
     );
     loop {
         let addresses = addresses::own(node.config.advertise.as_ref());
@@ -31,6 +32,7 @@ pub async fn announce(node: Arc<Node>, mut discovery: Discovery, shutdown: Cance
             _ = standing.changed() => {}
             _ = kept.changed() => {}
             _ = managers.changed() => {}
+            _ = problems.changed() => {}
             () = tokio::time::sleep(LOOK) => {}
         }
     }
@@ -62,6 +64,7 @@ fn card(node: &Node) -> Card {
             String::new()
         },
         port: node.listen.port(),
+        trouble: node.problems.borrow().first().cloned().unwrap_or_default(),
     }
 }
 

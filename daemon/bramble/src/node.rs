@@ -49,6 +49,8 @@ pub struct Node {
     pub attempts: AtomicUsize,
     /// Why this board is not where it wants to be, for `docker info`.
     pub trouble: watch::Sender<Option<String>>,
+    /// Mistakes on the card, and what could not be done with it; `deposit` adds to it.
+    pub problems: watch::Sender<Vec<String>>,
     /// What users tell this board to do.
     pub commands: mpsc::Sender<Command>,
     /// Connections to members.

@@ -3,10 +3,13 @@
 use crate::node::Node;
 use crate::standing::Standing;
 use crate::{addresses, facts};
-use model::{BoardReport, BoardState, BoardSystem, BoardTasks, NodeRole, TaskState};
+use model::{BoardReport, BoardSeen, BoardState, BoardSystem, BoardTasks, NodeRole, TaskState};
 
 /// What the image says of itself (image/README.md).
 const RELEASE: &str = "/etc/bramble/release";
+
+/// Other boards that are told of.
+const SEEN: usize = 64;
 
 /// What this board knows of itself and of its cluster now.
 pub fn gather(node: &Node) -> BoardReport {
@@ -26,6 +29,8 @@ pub fn gather(node: &Node) -> BoardReport {
             .collect(),
         cluster: cluster.filter(|name| !name.is_empty()),
         node_id: member.then(|| node.identity.borrow().node_id().to_owned()),
+        expected: node.config.boards,
+        seen: seen(node),
         system: system(),
         ..BoardReport::default()
     };
@@ -42,6 +47,7 @@ pub fn gather(node: &Node) -> BoardReport {
     if let Ok(serde_json::Value::Object(readings)) = serde_json::to_value(&hardware.readings) {
         report.readings = readings;
     }
+    report.problems.extend(node.problems.borrow().iter().cloned());
     if standing == Standing::In && !orders.managers.is_empty() {
         report.managers = Some(orders.managers.len());
     }
@@ -103,6 +109,25 @@ fn tasks(board: &agent::Board) -> BoardTasks {
             .filter(|task| done.contains(&task.status.state))
             .count(),
     }
+}
+
+/// Who else is on the LAN.
+fn seen(node: &Node) -> Vec<BoardSeen> {
+    let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let mut all: Vec<BoardSeen> = node
+        .sightings
+        .borrow()
+        .iter()
+        .map(|sighting| BoardSeen {
+            name: sighting.card.hostname.clone(),
+            cluster: said(&sighting.card.cluster),
+            role: sighting.card.role.as_str().to_owned(),
+            trouble: said(&sighting.card.trouble),
+        })
+        .collect();
+    all.sort();
+    all.truncate(SEEN);
+    all
 }
 
 fn system() -> BoardSystem {

@@ -2,6 +2,7 @@
 //! knows nothing that a client does not.
 
 mod bundle;
+mod console;
 mod context;
 mod door;
 mod host;
@@ -31,6 +32,9 @@ pub enum Command {
     /// Installs an image on all boards of the cluster, one after the other.
     #[command(after_help = update::EXAMPLES)]
     Update(update::Update),
+    /// Shows this board on one screen, for HDMI and a serial line: name, addresses, state, problems, what to do next.
+    #[command(after_help = console::EXAMPLES)]
+    Console(console::Console),
 }
 
 /// Does it.
@@ -47,6 +51,12 @@ pub fn run(command: Command) -> anyhow::Result<()> {
             runtime.block_on(context::run(command, &door))
         }
         Command::Update(update) => runtime.block_on(Box::pin(update::run(&update))),
+        Command::Console(console) => {
+            let done = runtime.block_on(console::run(console));
+            // A read of keys that never come must not keep the process alive.
+            runtime.shutdown_background();
+            done
+        }
     }
 }
 

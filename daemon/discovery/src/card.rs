@@ -17,7 +17,8 @@ pub enum Role {
 }
 
 impl Role {
-    fn as_str(self) -> &'static str {
+    /// As it is announced.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::New => "new",
             Self::Left => "left",
@@ -53,11 +54,13 @@ pub struct Card {
     pub node: String,
     /// Where it listens (TCP).
     pub port: u16,
+    /// What is wrong with its card, for people who browse; empty if nothing is.
+    pub trouble: String,
 }
 
 /// Version of these texts.
 const VERSION: &str = "1";
-/// DNS allows 255 bytes for `key=value`; ours are far shorter, and a stranger's longer ones are not read.
+/// Bytes of a value. DNS allows 255 for `key=value`; ours are cut, and a stranger's longer ones are not read.
 const LONGEST: usize = 128;
 
 impl Card {
@@ -70,9 +73,15 @@ impl Card {
             ("cluster", self.cluster.as_str()),
             ("role", self.role.as_str()),
             ("node", self.node.as_str()),
+            ("trouble", self.trouble.as_str()),
         ];
         texts
-            .map(|(key, value)| (key.to_owned(), value.chars().take(LONGEST).collect()))
+            .map(|(key, value)| {
+                (
+                    key.to_owned(),
+                    value[..value.floor_char_boundary(LONGEST)].to_owned(),
+                )
+            })
             .into()
     }
 
@@ -89,6 +98,7 @@ impl Card {
             role: Role::parse(&text("role")?)?,
             node: text("node").unwrap_or_default(),
             port,
+            trouble: text("trouble").unwrap_or_default(),
         })
     }
 }
@@ -107,10 +117,24 @@ mod tests {
                 role,
                 node: "n".into(),
                 port: 2377,
+                trouble: "line 3: boards = 0".into(),
             };
             let texts = card.texts();
             assert_eq!(Card::read(2377, |key| texts.get(key).cloned()), Some(card));
         }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let card = Card {
+            board: "b1".into(),
+            trouble: format!("x{}", "é".repeat(LONGEST)),
+            ..Card::default()
+        };
+        let cut = card.texts()["trouble"].clone();
+        assert_eq!(cut.len(), LONGEST - 1);
+        let texts = card.texts();
+        assert_eq!(Card::read(1, |key| texts.get(key).cloned()).unwrap().trouble, cut);
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub struct BoardReport {
     pub nodes: Option<usize>,
     /// How many managers the cluster has, as far as this board knows.
     pub managers: Option<usize>,
+    /// How many boards are to found the cluster together, if the card says so.
+    pub expected: Option<usize>,
+    /// Other boards that announce themselves on the LAN, by name; no more than 64 are told.
+    pub seen: Vec<BoardSeen>,
     /// What is wrong, a sentence each, the worst first; empty if all is well.
     pub problems: Vec<String>,
     /// Tasks that are to run here, and how many do; absent of a board in no cluster.
@@ -45,6 +49,21 @@ pub struct BoardTasks {
     pub wanted: usize,
     /// Those of them that run, or have done their work.
     pub running: usize,
+}
+
+/// Another board, as it announces itself: a hint, not a proof.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct BoardSeen {
+    /// Its host name.
+    pub name: String,
+    /// The cluster that it is in or looks for.
+    pub cluster: Option<String>,
+    /// `new`, `left`, `worker` or `manager`.
+    pub role: String,
+    /// What is wrong with its card.
+    pub trouble: Option<String>,
 }
 
 /// Where a board stands.

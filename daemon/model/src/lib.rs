@@ -49,7 +49,7 @@ pub mod wireguard;
 pub mod wishes;
 
 pub use access::*;
-pub use board::{Ailment, BoardReport, BoardState, BoardSystem, BoardTasks, Unfit};
+pub use board::{Ailment, BoardReport, BoardSeen, BoardState, BoardSystem, BoardTasks, Unfit};
 pub use cluster::*;
 pub use config::*;
 pub use constraint::{Constraint, ConstraintError};

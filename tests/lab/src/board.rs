@@ -141,7 +141,8 @@ impl Board {
         }
         self.place.open()?;
         let config = self.config();
-        let args = ["daemon".as_ref(), "--config".as_ref(), config.as_os_str()];
+        // As a board reads its card: leniently, and it takes the join key off.
+        let args = ["daemon".as_ref(), "--card".as_ref(), config.as_os_str()];
         let pid = self.place.start(&self.daemon, &args)?;
         fs::write(self.pid_file(), pid.to_string()).context("cannot note the daemon's process")
     }

@@ -25,6 +25,9 @@
 //! insecure-registries = ["10.0.0.0/24"]            # D  spoken to in plain HTTP
 //! generic-resources = ["gpu=UUID1", "bandwidth=3"] # D  kind=name or kind=number
 //! log = "info"                         # D  filter of the log
+//! led = true                           # D  the board's LED shows where it stands
+//! watchdog = false                     # D  feed the hardware watchdog (the image switches it on)
+//! board-root = "/"                     # D  where the kernel's files about the board are: for tests and odd hardware
 //!
 //! [labels]                             # D  engine.labels.* in constraints; values are strings
 //! ssd = "true"
@@ -42,3 +45,31 @@
 //! dns = ["192.168.1.1"]                #    name servers; also with DHCP, then asked beside those that it tells
 //! interface = "eth0"                   #    which interface this table is for: the wired one if absent, else wlan0
 //! ```
+//!
+//! # Mistakes
+//! A board comes up as far as it can. [`read`] takes every key that is right and names every mistake with its line:
+//! - a line that is no TOML is left out, and a table's head that is none with all that belongs to it;
+//! - an unknown key, or a value that is not allowed, is left out alone; of a list only the entry;
+//! - a `[wifi]` whose passphrase may be what the mistake has hit is not taken for an open network: the board stays with what it
+//!   kept of the last good card ([`Reading::wifi_spoiled`]);
+//! - a text with so many mistakes that it is something else counts as no card ([`Reading::whole`]): the board stays with what
+//!   it kept.
+
+#![deny(missing_docs)]
+
+mod files;
+mod keys;
+mod kinds;
+mod lenient;
+mod name;
+mod problem;
+mod read;
+mod take_off;
+mod values;
+
+pub use files::{AUTHORIZED_KEYS, Facts, LOCALTIME, NETWORKS, WIFI, Wanted, ZONES, effective, files};
+pub use kinds::{Card, Network, Secret, Subnet, Wifi};
+pub use name::{host_name, short_serial};
+pub use problem::{Problem, plain};
+pub use read::{LONGEST, Reading, read, read_bytes};
+pub use take_off::{Left, Taken, take_off};
