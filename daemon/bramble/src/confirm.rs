@@ -1,7 +1,7 @@
 //! `bramble confirm`: after a try of a slot, waits until the board is healthy and makes the slot the usual one; else restarts,
 //! which brings the old slot back. What is healthy is judged by `slots::judge`.
 
-use crate::config::Config;
+use crate::config::{Config, Sources};
 use anyhow::Context as _;
 use clap::Args;
 use cli::Door;
@@ -58,7 +58,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let seconds = Duration::from_secs;
     let judge = Judge::new(was_member, seconds(arguments.steady), seconds(arguments.within));
     // The card may have moved the daemon's socket.
-    let set = || Config::read(&[]).map_or_else(|_| cli::socket(), |config| config.api);
+    let set = || Config::read(&Sources::default()).map_or_else(|_| cli::socket(), |config| config.api);
     let door = Door::new(arguments.api.clone().unwrap_or_else(set));
     println!(
         "slot {slot} is on trial: it has {} s to be healthy",

@@ -29,6 +29,8 @@ const BOARD: &str = "/data/setup/board";
 const HOST_KEY: &str = "/data/setup/ssh/ssh_host_ed25519_key";
 /// What the initramfs binds over `/etc/machine-id`.
 const MACHINE_ID: &str = "/data/machine-id";
+/// What the initramfs says of a data partition that can't be mended.
+const DATA_TROUBLE: &str = "/run/bramble/data-trouble";
 /// Mistakes, a line each, for the console and the daemon.
 pub const PROBLEMS: &str = "/run/bramble/problems";
 
@@ -71,7 +73,13 @@ pub struct Arguments {
 /// If problems can't be written down.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let root = &arguments.root;
-    let problems = Setup { root, tools: &System }.run();
+    let problems = Setup {
+        root,
+        tools: &System {
+            named: root == Path::new("/"),
+        },
+    }
+    .run();
     for problem in &problems {
         tracing::warn!(%problem, "the card");
     }
@@ -90,11 +98,17 @@ trait Tools {
     fn host_key(&self, to: &Path) -> anyhow::Result<()>;
 }
 
-struct System;
+struct System {
+    /// False where the files are another system's: then this machine keeps its name.
+    named: bool,
+}
 
 impl Tools for System {
     fn name(&self, name: &str) -> anyhow::Result<()> {
-        nix::unistd::sethostname(name).context("setting the host name")
+        match self.named {
+            true => nix::unistd::sethostname(name).context("setting the host name"),
+            false => Ok(()),
+        }
     }
 
     fn host_key(&self, to: &Path) -> anyhow::Result<()> {
@@ -144,6 +158,13 @@ impl Setup<'_> {
             note(self.take_passphrase_off());
         }
         told.append(&mut problems);
+        let trouble = fs::read_to_string(self.path(DATA_TROUBLE)).unwrap_or_default();
+        told.extend(
+            trouble
+                .lines()
+                .next()
+                .map(|text| format!("the data partition: {text}")),
+        );
         told
     }
 
