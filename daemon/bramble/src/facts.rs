@@ -31,7 +31,7 @@ pub async fn gather(node: &Node, runtime: &Runtime) -> Facts {
             "1"
         }
         .to_owned(),
-        warnings: node.hardware.borrow().condition.problems(),
+        warnings: warnings(node),
         error: node.trouble.borrow().clone().unwrap_or_default(),
         ..Facts::default()
     };
@@ -73,6 +73,13 @@ pub async fn gather(node: &Node, runtime: &Runtime) -> Facts {
         facts.cluster = view.cluster().map(|cluster| cluster.public());
     }
     facts
+}
+
+/// What is wrong with the board; Docker's command shows warnings as they come, so the word is in them.
+fn warnings(node: &Node) -> Vec<String> {
+    let problems = node.hardware.borrow().condition.problems();
+    let warning = |problem: String| format!("WARNING: {problem}");
+    problems.into_iter().map(warning).collect()
 }
 
 /// The kernel's release.
