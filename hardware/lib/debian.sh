@@ -82,6 +82,9 @@ disk_unmount() {
     done
 }
 
+# disk_writable PATH: whether this user may write there.
+disk_writable() { [ -w "$1" ]; }
+
 # target_lock PATH: no one else writes there until we end, and udev leaves it alone as long (it honours this lock), so that no
 # desktop mounts a half-written card.
 target_lock() {

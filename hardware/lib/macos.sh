@@ -60,10 +60,12 @@ disk_use() {
 disk_unmount_words() { printf 'diskutil unmountDisk %s' "$1"; }
 disk_unmount() { diskutil unmountDisk "$1" >/dev/null; }
 
+# Whoever may not write to a raw disk may not read it either.
+disk_writable() { if [ "$target_kind" = disk ]; then dd if="$1" of=/dev/null bs=512 count=1 2>/dev/null; else [ -w "$1" ]; fi; }
+
 # There is no flock here: a folder with the owner's process id, beside the user's other temporary files.
 target_lock() {
-    # Whoever may not write to a raw disk may not read it either.
-    if [ "$target_kind" = disk ]; then dd if="$1" of=/dev/null bs=512 count=1 2>/dev/null || return 1; else [ -w "$1" ] || return 1; fi
+    disk_writable "$1" || return 1
     lock_folder=${TMPDIR:-/tmp}/bramble-flash.$(printf '%s' "$1" | tr -c 'A-Za-z0-9' '_')
     folder_lock "$lock_folder" 0 || return 2
 }

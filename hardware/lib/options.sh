@@ -134,6 +134,8 @@ complete_options() {
     [ -z "$set_number" ] || set_number=$(whole_number --number "$set_number")
     [ -z "$set_boards" ] || set_boards=$(whole_number --boards "$set_boards")
     [ -z "$set_number" ] || ((${opt_series:-1} == 1)) || die "--number is for one card, --series for many"
+    # Whatever is plugged in next may be somebody's backup.
+    [ -z "$opt_yes" ] || [ -z "$opt_series" ] || [ -n "$opt_target" ] || die "--yes with --series needs the disk's name: it would take whatever is plugged in"
     if [ -n "$set_ssid" ] && [ -z "$set_passphrase$set_open" ]; then
         [ -z "$opt_yes" ] && can_ask || die "--ssid needs --passphrase-file, or --open for a Wi-Fi without a passphrase"
         ask_secret "the passphrase of $set_ssid"

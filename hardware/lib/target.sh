@@ -95,6 +95,7 @@ disk_open() {
         [ -z "$opt_yes" ] || die "--yes is not for disks that are not removable: $1 has to be confirmed by hand"
     fi
     ((disk_size >= image_size)) || too_small "$disk_size"
+    disk_writable "$target" || die "cannot write to $target_disk: it needs root's rights; run it again with sudo"
     confirm "$target_disk: $(human "$disk_size"), ${disk_model:-no name}, ${disk_bus:-unknown bus}, holds ${disk_holds:-nothing that is known}. All of it will be lost."
 }
 
@@ -121,7 +122,7 @@ target_hold() {
     case $state in
     0) target_held=1 ;;
     2) die "another program is at work on $target_name: perhaps another hardware/flash" ;;
-    *) die "cannot write to $target: it needs root's rights; run it again with sudo" ;;
+    *) die "cannot write to $target" ;;
     esac
     if [ "$target_kind" = disk ] && disk_busy "$target"; then
         die "the system says that $target_name is in use (mounted where lsblk does not look, or part of a larger volume)"

@@ -9,6 +9,8 @@ import tempfile
 import tomllib
 import unittest
 
+from place import Place
+
 HERE = pathlib.Path(__file__).resolve().parent.parent
 REPOSITORY = HERE.parent
 # What macOS's bash 3.2 does not know.
@@ -25,7 +27,7 @@ def library(script, *args):
 
 def scripts():
     """Every shell script of the repository, known by its first line."""
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    listed = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=REPOSITORY, check=True, capture_output=True, text=True)
     for name in listed.stdout.splitlines():
         path = REPOSITORY / name
         if path.is_file() and not path.is_symlink():
@@ -98,6 +100,17 @@ class Laws(unittest.TestCase):
             gone.wait()
             (lock / "owner").write_text(f"{gone.pid}\n")
             self.assertEqual(library('folder_lock "$1" 0', str(lock)).returncode, 0)
+
+    def test_two_cards_at_once_have_one_key_and_two_numbers(self):
+        """Both may be the first of their cluster."""
+        with tempfile.TemporaryDirectory() as folder:
+            place = Place(pathlib.Path(folder))
+            line = [str(HERE / "flash"), "bramble.img", "--cluster", "home", "--hostname", "home-%n", "--yes", "--no-ssh", "--timezone", "UTC"]
+            running = [subprocess.Popen([*line, f"{name}.img"], env=place.env, cwd=folder, stdout=subprocess.DEVNULL) for name in "abcd"]
+            self.assertEqual([one.wait() for one in running], [0] * len(running))
+            cards = [tomllib.loads(place.card(f"{name}.img")) for name in "abcd"]
+        self.assertEqual(sorted(card["hostname"] for card in cards), ["home-1", "home-2", "home-3", "home-4"])
+        self.assertEqual(len({card["join-key"] for card in cards}), 1)
 
     def test_shellcheck_has_nothing_to_say(self):
         """Of any script in the repository."""

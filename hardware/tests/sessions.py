@@ -117,13 +117,17 @@ def interrupted(folder):
     """Ctrl-C in the middle of the second of three"""
     place = Place(folder)
     place.disk("sdb")
-
     place.run(f"bramble.img --series 3 --cluster home --hostname home-%n {PLAIN}",
               [("Put in card 1", lambda: place.disk("sdc")), ("Type sdc", "sdc\n"),
                ("Take it out", lambda: place.unplug("sdc")), ("Put in card 2", lambda: (place.wish("slow"), place.disk("sdd"))),
                ("Type sdd", "sdd\n"), ("writing   8.3 MB", "\x03")])
     assert place.first_sector_is_empty("dev/sdd")
     place.show("what is kept", place.config())
+    place.unwish("slow")
+    place.unplug("sdd")
+    place.run(f"bramble.img /dev/sdb --cluster home --hostname home-%n {PLAIN}", [("Type sdb", "\x03")])
+    place.run(f"bramble.img --series 2 --cluster home --hostname home-%n {PLAIN}", [("Put in card 2", "\x03")])
+    place.run(f"bramble.img --series 2 --cluster home --hostname home-%n --yes {PLAIN}", tty=False)
     return place
 
 
