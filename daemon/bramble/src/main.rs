@@ -43,6 +43,7 @@ Examples:
   bramble daemon --config /etc/bramble/my.toml   run it with other settings
   docker -H unix:///run/docker.sock node ls      what a cluster looks like from outside
   bramble context create --role deploy           lets someone deploy from another computer
+  bramble update --bundle bramble.raucb          brings a new image onto all boards, one after the other
 
 Everything a cluster does is asked for with the docker command, at the Engine API's socket of any board;
 bramble has the few words that the docker command has not.";

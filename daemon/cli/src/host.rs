@@ -76,14 +76,7 @@ impl Host {
     }
 
     fn tls(host: &str, proofs: &Proofs) -> anyhow::Result<Self> {
-        let address = host.strip_prefix("tcp://").unwrap_or(host);
-        let address = match address.rsplit_once(':') {
-            Some((_, port)) if port.parse::<u16>().is_ok() => address.to_owned(),
-            _ => format!("{address}:2376"),
-        };
-        let name = address.rsplit_once(':').map_or("", |(name, _)| name);
-        let name = ServerName::try_from(name.trim_matches(['[', ']']).to_owned())
-            .map_err(|_| anyhow!("{host}: neither a host name nor an address"))?;
+        let (address, name) = parts(host)?;
         let mut roots = rustls::RootCertStore::empty();
         for root in CertificateDer::pem_slice_iter(&proofs.root) {
             roots.add(root?).context("the root certificate")?;
@@ -132,6 +125,20 @@ impl Host {
     }
 }
 
+/// Where to connect, `host:port`, and what the certificate there must be for.
+fn parts(host: &str) -> anyhow::Result<(String, ServerName<'static>)> {
+    let bare = host.strip_prefix("tcp://").unwrap_or(host);
+    let address = match bare.rsplit_once(':') {
+        // The colons of an address in brackets are its own.
+        Some((name, port)) if port.parse::<u16>().is_ok() && !name.is_empty() => bare.to_owned(),
+        _ => format!("{bare}:2376"),
+    };
+    let name = address.rsplit_once(':').map_or("", |(name, _)| name);
+    let name = ServerName::try_from(name.trim_matches(['[', ']']).to_owned())
+        .map_err(|_| anyhow!("{host}: neither a host name nor an address"))?;
+    Ok((address, name))
+}
+
 impl std::fmt::Display for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -164,5 +171,33 @@ fn unpack(file: &Path) -> anyhow::Result<(String, Proofs)> {
     match host {
         Some(host) if !proofs.key.is_empty() => Ok((host, proofs)),
         _ => bail!("not a file of bramble context create"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_socket_or_takes_a_certificate() {
+        let unix = Host::find(None, Some("unix:///run/x.sock")).unwrap();
+        assert_eq!(unix.to_string(), "/run/x.sock");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "not a tar").unwrap();
+        let error = Host::find(Some(file.path()), None).err().unwrap();
+        assert!(format!("{error:#}").contains("reading"), "{error:#}");
+    }
+
+    #[test]
+    fn an_address_has_docker_s_port_unless_it_says_another() {
+        for (host, address) in [
+            ("tcp://10.0.0.1", "10.0.0.1:2376"),
+            ("tcp://kitchen:99", "kitchen:99"),
+            ("[fd00::1]:99", "[fd00::1]:99"),
+            ("[fd00::1]", "[fd00::1]:2376"),
+        ] {
+            assert_eq!(parts(host).unwrap().0, address, "{host}");
+        }
+        assert!(parts("tcp://a b").is_err());
     }
 }

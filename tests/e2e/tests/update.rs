@@ -176,7 +176,7 @@ fn a_failure_ends_it_and_a_killed_run_is_finished() -> Result<()> {
 
     for (version, restarts, says) in [
         (BROKEN, 1, "was tried"),
-        ("unwritable", 0, "LastError: the slot can not be written"),
+        ("unwritable", 0, "rauc install: the slot can not be written"),
     ] {
         let file = bundle(&ask.state_dir(), version)?;
         let (well, said, order) = Update::begin(&host, &file)?.ended(&lab, &mut boards)?;

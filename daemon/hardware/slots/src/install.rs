@@ -305,7 +305,7 @@ mod tests {
             .await
             .unwrap();
         let error = received.install(true, |_| {}).await.unwrap_err().to_string();
-        assert!(error.contains("LastError: no slot"), "{error}");
+        assert!(error.contains("rauc install: no slot"), "{error}");
         assert_eq!(facts(&paths).unwrap().outcome, Outcome::Nothing);
         assert!(fs::read(paths.firmware_port()).unwrap().is_empty());
     }

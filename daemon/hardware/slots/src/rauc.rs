@@ -175,9 +175,13 @@ fn progress(line: &str) -> Option<(u8, &str)> {
 /// What a program said last, as far as it says why it failed.
 fn last_words<'a>(lines: impl DoubleEndedIterator<Item = &'a str> + Clone) -> String {
     let mut backwards = lines.rev().map(str::trim).filter(|line| !line.is_empty());
+    // RAUC's own word for it; what else it says of failing says less.
+    if let Some(error) = backwards.clone().find_map(|line| line.strip_prefix("LastError:")) {
+        return error.trim().to_owned();
+    }
     let error = backwards.clone().find(|line| {
         let line = line.to_ascii_lowercase();
-        line.starts_with("lasterror") || line.contains("error") || line.contains("failed")
+        line.contains("error") || line.contains("failed")
     });
     error
         .or_else(|| backwards.next())
@@ -203,10 +207,11 @@ mod tests {
 
     #[test]
     fn the_reason_is_among_the_last_words() {
-        let said = "installing\n 0% Installing\nLastError: signature verification failed: self signed certificate\nidle\n";
+        let said = "100% Installing failed.\nLastError: Failed mounting bundle: no loop device\nidle\nInstalling `b` failed\n\n";
+        assert_eq!(last_words(said.lines()), "Failed mounting bundle: no loop device");
         assert_eq!(
-            last_words(said.lines()),
-            "LastError: signature verification failed: self signed certificate"
+            last_words("signature verification failed: x\nbye".lines()),
+            "signature verification failed: x"
         );
         assert_eq!(last_words("a\nb\n\n".lines()), "b");
         assert_eq!(last_words("".lines()), "it does not say why");
