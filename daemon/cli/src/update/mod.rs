@@ -195,6 +195,7 @@ impl Run<'_> {
                 self.wait(cluster, id, "restarting, and waiting to be confirmed", &step)
                     .await
             }
+            Step::AwaitAnswer(id) => self.wait(cluster, id, "waiting for its answer", &step).await,
             Step::AwaitManagers(id) => {
                 self.wait(cluster, id, "waiting for the other managers", &step)
                     .await

@@ -63,6 +63,8 @@ pub(crate) enum Step {
     Begin(String),
     /// Wait until its tasks are gone.
     AwaitEmpty(String),
+    /// Wait until managers hear of it: a new leader hears of nobody at first.
+    AwaitAnswer(String),
     /// Wait until so many managers are there that one may go.
     AwaitManagers(String),
     /// Send it the bundle.
@@ -167,7 +169,7 @@ pub(crate) fn next_step(cluster: &Cluster, progress: &Progress, wanted: &str) ->
         return Step::Done;
     };
     if !board.ready {
-        return Step::Stop(format!("{} does not answer any more", board.name));
+        return Step::AwaitAnswer(board.id.clone());
     }
     if board.version.is_none() {
         return Step::Stop(format!("{} does not run Bramble's image", board.name));

@@ -87,6 +87,7 @@ impl World {
                     board.tasks = usize::from(board.availability == Availability::Active);
                 }
                 Step::Fail(id, why) => progress.failed = Some((id.clone(), why.clone())),
+                Step::AwaitAnswer(id) => self.board(id).ready = true,
                 Step::AwaitWhole => self.cluster.lacking.clear(),
                 Step::AwaitManagers(_) => {
                     for board in self.cluster.boards.iter_mut().filter(|board| board.manager) {
@@ -188,7 +189,7 @@ fn a_manager_waits_for_the_others() {
     cluster.boards[2].version = Some(NEW.to_owned());
     assert_eq!(
         next_step(&cluster, &Progress::default(), NEW),
-        Step::Stop("b does not answer any more".to_owned())
+        Step::AwaitAnswer("id-b".to_owned())
     );
     cluster.boards[0].mark = Some(Availability::Active);
     cluster.boards[0].availability = Availability::Drain;
