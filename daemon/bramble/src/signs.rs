@@ -28,7 +28,8 @@ pub async fn show(node: Arc<Node>, shutdown: CancellationToken) {
     );
     let mut failed = false;
     loop {
-        let ill = node.hardware.borrow().condition.refusal().is_some();
+        // A mistake on the card is trouble too: the LED may be all that its user looks at.
+        let ill = node.hardware.borrow().condition.refusal().is_some() || !node.problems.borrow().is_empty();
         // A few bytes to the kernel: never worth a thread of its own.
         let shown = led.show(sign(crate::report::state(&node).0, ill));
         if let Err(error) = &shown
