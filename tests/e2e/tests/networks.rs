@@ -82,6 +82,10 @@ fn networks_are_made_shown_and_removed_as_with_docker() -> Result<()> {
         ("network inspect nosuch", "nosuch"),
         ("network connect onet nobody", "--network-add"),
         (
+            "service create -d --publish 2377:80 nginx:1.10",
+            "port '2377' is already in use by the swarm itself",
+        ),
+        (
             "service create -d --network nosuch nginx:1.10",
             "network nosuch not found",
         ),
