@@ -13,8 +13,9 @@ raspios_tree() {
         die "$raspios is no Raspberry Pi OS for 64 bits: it lacks dpkg's list or kernel8.img"
     rm -f "$work/raspios.img"
     raspios_boot
-    raspios_unneeded
     raspios_additions
+    raspios_unneeded
+    unpack "$tree"
     raspios_users
 }
 
@@ -31,24 +32,51 @@ raspios_partitions() {
     chmod 755 "$tree"
 }
 
-# One kernel for all boards: the one with pages of 4 KiB, which runs on a Pi 5 as well.
+# One kernel for all boards: the one with pages of 4 KiB, which runs on a Pi 5 as well. Its image tells which modules are its.
 raspios_boot() {
-    local modules=$tree/usr/lib/modules kernel
+    local modules=$tree/usr/lib/modules kernel release
+    { gzip --decompress --stdout "$work/boot/kernel8.img" 2>/dev/null || cat "$work/boot/kernel8.img"; } >"$work/kernel"
+    release=$(grep --text --only-matching --max-count=1 'Linux version [^ ]*' "$work/kernel" | head -n 1)
+    release=${release##* }
+    [[ -n $release && -d $modules/$release ]] || die "kernel8.img is ${release:-no kernel}, whose modules are not in $raspios"
+    echo "$release" >"$work/kernel.release"
+    for kernel in "$modules"/*; do
+        [[ ${kernel##*/} == "$release" ]] || rm -rf "$kernel"
+    done
     rm -f "$work"/boot/{kernel_2712.img,kernel.img,kernel7*.img,initramfs*,config.txt,cmdline.txt,issue.txt,ssh*,userconf*}
     rm -f "$work"/boot/{start,fixup}*{_x,_db,4x,4db}.* "$work"/boot/{user-data,meta-data,network-config}
     printf 'kernel=kernel8.img\ndtoverlay=vc4-kms-v3d\n' >"$work/config.kernel"
-    for kernel in "$modules"/*; do
-        [[ $kernel == *-v8 || ! -e $(echo "$modules"/*-v8) ]] || rm -rf "$kernel"
-    done
-    kernel_version >/dev/null
+}
+
+# Fetches what is missing, from Debian: what apt finds fit for what is there.
+raspios_additions() {
+    local wanted release
+    release=$(sed -n 's/^VERSION_CODENAME=//p' "$tree/etc/os-release")
+    [[ $release == bookworm || $release == trixie ]] || die "$raspios is of Debian's $release: bookworm and trixie are known"
+    cp "$tree/var/lib/dpkg/status" "$work/status.theirs"
+    apt_for "$work/status.theirs" "$release"
+    mapfile -t wanted < <(listed '')
+    fetch --allow-downgrades "${wanted[@]}"
 }
 
 # Packages that are installed, but that nothing we want needs: their files go, and their entries in dpkg's list.
 raspios_unneeded() {
-    local status=$tree/var/lib/dpkg/status info=$tree/var/lib/dpkg/info package
-    { listed ''; echo raspberrypi-kernel raspi-firmware linux-image-rpi-v8 firmware-brcm80211 | tr ' ' '\n'; } >"$work/roots"
+    local status=$tree/var/lib/dpkg/status info=$tree/var/lib/dpkg/info package deb
+    local release
+    release=$(<"$work/kernel.release")
+    {
+        listed ''
+        printf '%s\n' raspberrypi-kernel raspi-firmware linux-{image,modules}-"$release"
+    } >"$work/roots"
     listed '!' >"$work/not-followed"
-    needed_packages "$work/roots" "$work/not-followed" <"$status" | sort >"$work/needed"
+    {
+        cat "$status"
+        while read -r deb; do
+            echo
+            dpkg-deb --field "$deb"
+        done <"$work/debs"
+    } >"$work/status.both"
+    needed_packages "$work/roots" "$work/not-followed" <"$work/status.both" | sort >"$work/needed"
     sed -n 's/^Package: //p' "$status" | sort | comm -23 - "$work/needed" >"$work/unneeded"
     while read -r package; do
         cat "$info/$package.list" "$info/$package:arm64.list" 2>/dev/null || true
@@ -107,17 +135,6 @@ needed_packages() {
             }
             for (name in seen) if (!(name in leave)) print name
         }'
-}
-
-# What is missing, from Debian: what apt finds fit for what is there.
-raspios_additions() {
-    local wanted release
-    release=$(sed -n 's/^VERSION_CODENAME=//p' "$tree/etc/os-release")
-    [[ $release == bookworm || $release == trixie ]] || die "$raspios is of Debian's $release: bookworm and trixie are known"
-    apt_for "$work/status" "$release"
-    mapfile -t wanted < <(listed '')
-    fetch --allow-downgrades "${wanted[@]}"
-    unpack "$tree"
 }
 
 # Nobody logs in on a board: the image's person goes, and so does what asks for one.
