@@ -160,10 +160,10 @@ impl api::Backend for Backend {
     }
 
     async fn init(&self, request: InitRequest) -> Result<String, Error> {
-        if request.force_new_cluster {
-            return Err(Error::Unimplemented(
-                "starting a cluster again from one manager is not built yet".to_owned(),
-            ));
+        // Without a cluster to go on with it is a new one, as with Docker.
+        if request.force_new_cluster && self.node.kept.borrow().member {
+            let advertise = advertised(&request.advertise_addr, self.node.listen.port())?;
+            return self.tell(|done| Command::GoOnAlone { advertise, done }).await;
         }
         let mut spec = request.spec;
         if request.auto_lock_managers {

@@ -101,6 +101,9 @@ async fn outside(
                     Err(trouble) => drop(done.send(Err(trouble))),
                 }
             }
+            Command::GoOnAlone { done, .. } => drop(done.send(Err(Trouble::Standing(
+                "This node is not part of a swarm: there is nothing to go on with.".to_owned(),
+            )))),
             Command::Unlock(_, done) => drop(done.send(Err(Trouble::not_locked()))),
             Command::Leave { done, .. } => {
                 // Stops a board from forming by itself, until told to.

@@ -62,6 +62,9 @@ pub async fn wait(node: &Node, commands: &mut mpsc::Receiver<Command>) -> Waited
                 }
                 Err(trouble) => drop(done.send(Err(trouble))),
             },
+            Command::GoOnAlone { done, .. } => drop(done.send(Err(Trouble::Standing(
+                "Swarm is encrypted and locked. Please unlock it first (docker swarm unlock).".to_owned(),
+            )))),
             Command::Leave { force: true, done } => {
                 let _ = done.send(Ok(()));
                 return Waited::Left;

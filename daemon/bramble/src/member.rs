@@ -111,6 +111,10 @@ async fn obey(node: &Arc<Node>, commands: &mut mpsc::Receiver<Command>) -> End {
         match command {
             Command::Init(_, done) => drop(done.send(Err(Trouble::already_in()))),
             Command::Join(_, done) => drop(done.send(Err(Trouble::already_in()))),
+            Command::GoOnAlone { advertise, done } => {
+                let address = advertise.unwrap_or_else(|| node.address());
+                drop(done.send(quorum::go_on_alone(node, address).await));
+            }
             Command::Unlock(_, done) => drop(done.send(Err(Trouble::not_locked()))),
             Command::Leave { force, done } => match may_leave(node, force).await {
                 Ok(()) => {

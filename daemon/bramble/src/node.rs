@@ -55,6 +55,8 @@ pub struct Node {
     pub commands: mpsc::Sender<Command>,
     /// Connections to members.
     pub pool: Pool,
+    /// Held by whoever opens or closes the store.
+    pub quorum: tokio::sync::Mutex<()>,
     /// Nodes that were removed; read at every handshake.
     pub barred: Arc<RwLock<BTreeSet<String>>>,
     /// Whom this board has promised to let found a cluster.
@@ -79,6 +81,13 @@ pub struct Node {
 pub enum Command {
     /// `docker swarm init`
     Init(Box<Init>, oneshot::Sender<Result<String, Trouble>>),
+    /// `docker swarm init --force-new-cluster`
+    GoOnAlone {
+        /// Where others reach this board; its own choice if absent.
+        advertise: Option<SocketAddr>,
+        /// The answer: this node's id.
+        done: oneshot::Sender<Result<String, Trouble>>,
+    },
     /// `docker swarm unlock`
     Unlock(UnlockKey, oneshot::Sender<Result<(), Trouble>>),
     /// `docker swarm join`

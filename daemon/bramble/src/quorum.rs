@@ -1,6 +1,6 @@
 //! This board's part in the quorum: opens its store when it is to be a manager, closes it when it is not.
 
-use crate::node::Node;
+use crate::node::{Node, Trouble};
 use crate::uplink::Links;
 use crate::{lock, renewal};
 use agent::Holding;
@@ -19,6 +19,10 @@ use wire::proto;
 
 /// After something went wrong.
 const AGAIN: Duration = Duration::from_secs(5);
+/// For a store to be closed, or to have a leader that needs nobody else.
+const CLOSING: Duration = Duration::from_secs(10);
+/// Between two looks whether a store is closed.
+const MOMENT: Duration = Duration::from_millis(20);
 /// What a person is told until the leader has given a new number.
 const SET_ASIDE: &str = "this manager's store was damaged and set aside (raft.damaged in the state folder); it gets the \
                          store anew from the other managers once a majority of managers is there";
@@ -28,9 +32,7 @@ const SET_ASIDE: &str = "this manager's store was damaged and set aside (raft.da
 /// # Errors
 /// If the disk can't be read or the store on it can't be opened.
 pub async fn open(node: &Arc<Node>, raft_id: u64, address: SocketAddr) -> anyhow::Result<Store> {
-    let lock = node.lock.borrow().clone();
-    let sealer = pki::Sealer::load_or_create(&lock::seal_file(&node.board.state), lock.as_ref())
-        .context("the seal's key")?;
+    let seal = seal(node)?;
     let hints = hints(node);
     let me = Member {
         id: raft_id,
@@ -38,8 +40,16 @@ pub async fn open(node: &Arc<Node>, raft_id: u64, address: SocketAddr) -> anyhow
         address: address.to_string(),
     };
     let transport = Arc::new(manager::Links::new(node.pool.clone(), hints));
-    let options = store::Options::new(dir(node), Arc::new(Seal(sealer)), me, transport);
+    let options = store::Options::new(dir(node), seal, me, transport);
     Store::open(options).await.context("opening the store")
+}
+
+/// By this board's own key, which may be locked away.
+fn seal(node: &Node) -> anyhow::Result<Arc<dyn store::Seal>> {
+    let lock = node.lock.borrow().clone();
+    let sealer = pki::Sealer::load_or_create(&lock::seal_file(&node.board.state), lock.as_ref())
+        .context("the seal's key")?;
+    Ok(Arc::new(Seal(sealer)))
 }
 
 struct Seal(pki::Sealer);
@@ -67,8 +77,8 @@ fn hints(node: &Arc<Node>) -> manager::Hints {
 pub async fn follow_orders(node: &Arc<Node>) -> Infallible {
     let mut orders = node.orders.subscribe();
     loop {
-        let role = orders.borrow_and_update().role;
-        if let Err(error) = follow(node, role).await {
+        orders.mark_unchanged();
+        if let Err(error) = follow(node).await {
             let text = format!("{error:#}");
             tracing::warn!(error = %text, "not yet what the managers want");
             node.trouble.send_replace(Some(text));
@@ -84,7 +94,10 @@ pub async fn follow_orders(node: &Arc<Node>) -> Infallible {
 }
 
 /// One step towards the role that is wanted; without orders, towards the one that is kept.
-async fn follow(node: &Arc<Node>, role: Option<proto::Role>) -> anyhow::Result<()> {
+async fn follow(node: &Arc<Node>) -> anyhow::Result<()> {
+    let _turn = node.quorum.lock().await;
+    // Read only now: who had the turn may have made the orders void.
+    let role = node.orders.borrow().role;
     let (kept, lost) = {
         let kept = node.kept.borrow();
         (kept.raft_id, kept.lost)
@@ -167,6 +180,74 @@ async fn reopen(node: &Arc<Node>, raft_id: u64) -> anyhow::Result<()> {
     }
     let store = opened?;
     start(node, store, raft_id);
+    Ok(())
+}
+
+/// Goes on as a cluster of this manager alone, with what it has of the store; the other managers are let go.
+///
+/// # Errors
+/// [`Trouble`]: this node has no store, or the disk can't be used. Then all is as it was.
+pub async fn go_on_alone(node: &Arc<Node>, address: SocketAddr) -> Result<String, Trouble> {
+    let _turn = node.quorum.lock().await;
+    let Some(old) = node.kept.borrow().raft_id else {
+        return Err(Trouble::Standing(
+            "This node is not a swarm manager: only a manager has what a cluster can go on with.".to_owned(),
+        ));
+    };
+    close(node).await;
+    match start_alone(node, address).await {
+        Ok(()) => Ok(node.identity.borrow().node_id().to_owned()),
+        Err(error) => {
+            let text = format!("{error:#}");
+            if let Err(error) = reopen(node, node.kept.borrow().raft_id.unwrap_or(old)).await {
+                tracing::warn!(error = format!("{error:#}"), "the store did not open again");
+            }
+            Err(Trouble::Failed(text))
+        }
+    }
+}
+
+async fn start_alone(node: &Arc<Node>, address: SocketAddr) -> anyhow::Result<()> {
+    let me = NodeId::from(node.identity.borrow().node_id());
+    let (dir, seal) = (dir(node), seal(node)?);
+    let changing = async {
+        loop {
+            let (dir, seal, me) = (dir.clone(), seal.clone(), me.clone());
+            let change = move || store::go_on_alone(&dir, seal, |view| manager::alone(view, &me, address));
+            match tokio::task::spawn_blocking(change).await? {
+                // What was closed a moment ago may have work under way.
+                Err(store::OpenError::Busy) => tokio::time::sleep(MOMENT).await,
+                outcome => return anyhow::Ok(outcome?),
+            }
+        }
+    };
+    let member = tokio::time::timeout(CLOSING, changing)
+        .await
+        .context("the store does not close")??;
+    let me = (member.node.to_string(), address);
+    node.keep(|kept| {
+        kept.raft_id = Some(member.id);
+        kept.lost = None;
+        kept.managers = vec![me.clone()];
+    })?;
+    // Those of a leader that is no more.
+    node.orders.send_modify(|orders| {
+        orders.role = None;
+        orders.managers.retain(|manager| manager.node == me.0);
+    });
+    let store = open(node, member.id, address).await?;
+    let mut standing = store.standing();
+    let leading = standing.wait_for(|standing| standing.i_lead);
+    tokio::time::timeout(CLOSING, leading)
+        .await
+        .context("a quorum of one did not come about")??;
+    // All that the log holds is applied: from now on what managers are told is true.
+    store.read().await?;
+    tracing::warn!(
+        raft_id = member.id,
+        "going on alone; the other managers are let go"
+    );
+    start(node, store, member.id);
     Ok(())
 }
 

@@ -9,6 +9,7 @@
 //! This room holds no policy of placement (`plan` does) and knows no HTTP routes (`api` does). Every manager has
 //! a [`Manager`]; its loops run while the store says that this node leads.
 
+mod alone;
 mod authority;
 pub mod control;
 mod door;
@@ -23,6 +24,7 @@ mod soft;
 mod transport;
 mod verbs;
 
+pub use alone::alone;
 pub use control::Refusal;
 pub use door::{Body, Front};
 use founding::validity;
@@ -174,6 +176,13 @@ impl Raft for RaftService {
             Status::unimplemented(format!("no verb {} here: is this version older?", call.verb))
         })?;
         let manager = self.0.here()?;
+        let me = manager.inner.store.me().id;
+        if call.to != 0 && call.to != me {
+            return Err(Status::failed_precondition(format!(
+                "this manager's number is {me} and not {}",
+                call.to
+            )));
+        }
         let body: Bytes = manager
             .inner
             .store

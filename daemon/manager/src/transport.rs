@@ -46,6 +46,7 @@ impl Links {
         let call = RaftCall {
             verb: verb.number(),
             body,
+            to: peer.id,
         };
         let answer = client
             .call(call)

@@ -59,6 +59,7 @@ impl Disk {
             {
                 OpenError::Corrupt(error.to_string())
             }
+            redb::DatabaseError::DatabaseAlreadyOpen => OpenError::Busy,
             error => OpenError::Io(error.to_string()),
         })?;
         let transaction = database.begin_write().map_err(text).map_err(io)?;
@@ -200,23 +201,33 @@ impl Disk {
 
     /// Adds entries, and what was committed before them; on disk when it returns.
     pub fn append(&self, entries: &[Entry], committed: Option<&LogId>) -> Result<()> {
+        let committed = committed
+            .map(|committed| self.sealed(b"committed", committed))
+            .transpose()?;
+        self.append_with(entries, committed.map(|sealed| ("committed", sealed)))
+    }
+
+    /// Adds entries and changes the vote, both or neither.
+    pub fn append_voting(&self, entries: &[Entry], vote: &Vote) -> Result<()> {
+        let vote = self.sealed(b"vote", vote)?;
+        self.append_with(entries, Some(("vote", vote)))
+    }
+
+    fn append_with(&self, entries: &[Entry], fact: Option<(&str, Vec<u8>)>) -> Result<()> {
         let mut sealed = Vec::with_capacity(entries.len());
         for entry in entries {
             let index = entry.log_id.index;
             sealed.push((index, self.sealed(&index.to_be_bytes(), entry)?));
         }
-        let committed = committed
-            .map(|committed| self.sealed(b"committed", committed))
-            .transpose()?;
         let transaction = self.database.begin_write().map_err(text)?;
         {
             let mut table = transaction.open_table(LOG).map_err(text)?;
             for (index, sealed) in &sealed {
                 table.insert(index, sealed.as_slice()).map_err(text)?;
             }
-            if let Some(committed) = committed {
+            if let Some((name, sealed)) = fact {
                 let mut table = transaction.open_table(FACTS).map_err(text)?;
-                table.insert("committed", committed.as_slice()).map_err(text)?;
+                table.insert(name, sealed.as_slice()).map_err(text)?;
             }
         }
         transaction.commit().map_err(text)

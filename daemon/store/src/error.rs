@@ -11,6 +11,9 @@ pub enum OpenError {
     /// What is on it can't be read: another key sealed it, or it is damaged. This manager must join anew.
     #[error("the store on disk is damaged or sealed with another key: {0}")]
     Corrupt(String),
+    /// It is open already; one that was closed a moment ago may be so still.
+    #[error("the store on disk is open already")]
+    Busy,
     /// A setting that can't be.
     #[error("the store's settings: {0}")]
     Settings(String),

@@ -10,6 +10,7 @@
 //! What was acknowledged is on the disks of a majority. Everything on disk is sealed with the node's own key. Only entries,
 //! votes and snapshots are written: an idle cluster writes nothing.
 
+mod alone;
 mod codec;
 mod disk;
 mod error;
@@ -22,6 +23,7 @@ mod standing;
 mod store;
 mod types;
 
+pub use alone::go_on_alone;
 pub use disk::{Seal, exists};
 pub use error::{CommitError, HandleError, MembershipError, OpenError, TransportError, Unavailable};
 pub use network::{Transport, Verb};

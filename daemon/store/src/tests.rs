@@ -351,3 +351,68 @@ fn a_file_without_a_byte_is_no_store() {
     std::fs::write(dir.path().join("raft.redb"), "").unwrap();
     assert!(!exists(dir.path()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_goes_on_alone_with_all_that_it_has_and_those_of_before_cannot_stop_it() {
+    let (dir, wires) = (tempfile::tempdir().unwrap(), Wires::default());
+    let [first, second, third] = wires.three(dir.path()).await;
+    first.commit(named("kept")).await.unwrap();
+    sees(&third, "kept").await;
+    wires.cut.lock().unwrap().extend([1, 2]);
+    third.close().await;
+    wires.stores.lock().unwrap().remove(&3);
+    drop(third);
+    let place = dir.path().join("3");
+    let change = || {
+        go_on_alone(&place, Arc::new(Turned), |view| {
+            assert!(view.service(&"kept".into()).is_some());
+            let me = Member {
+                id: 4,
+                node: "n3".into(),
+                address: "10.0.0.3:1".to_owned(),
+            };
+            Some((me, named("alone")))
+        })
+    };
+    let member = timeout(PATIENCE, async {
+        loop {
+            match change() {
+                Err(OpenError::Busy) => tokio::task::yield_now().await,
+                outcome => return outcome,
+            }
+        }
+    });
+    assert_eq!(member.await.unwrap().unwrap().id, 4);
+    std::fs::rename(&place, dir.path().join("4")).unwrap();
+    let alone = wires.open(dir.path(), 4).await;
+    let mut standing = alone.standing();
+    timeout(PATIENCE, standing.wait_for(|standing| standing.i_lead))
+        .await
+        .unwrap()
+        .unwrap();
+    let view = alone.read().await.unwrap();
+    for name in ["kept", "alone"] {
+        assert!(view.service(&name.into()).is_some(), "{name}");
+    }
+    // Those of before are back, and may have another leader: what they say is for number 3.
+    wires.cut.lock().unwrap().clear();
+    let other = leader(&[&first, &second]).await;
+    [&first, &second][other].commit(named("theirs")).await.unwrap();
+    alone.commit(named("ours")).await.unwrap();
+    assert!(alone.view().service(&"theirs".into()).is_none());
+    let members: Vec<u64> = alone
+        .standing()
+        .borrow()
+        .members
+        .iter()
+        .map(|member| member.id)
+        .collect();
+    assert_eq!(members, [4]);
+}
+
+#[tokio::test]
+async fn nobody_goes_on_alone_from_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let outcome = go_on_alone(dir.path(), Arc::new(Turned), |_| panic!("there is no view"));
+    assert!(matches!(outcome, Err(OpenError::Corrupt(_))), "{outcome:?}");
+}

@@ -116,6 +116,58 @@ fn all_boards_lose_power() -> Result<()> {
     Ok(())
 }
 
+/// Two of three managers are lost for good: the third goes on alone when it is told to, with all services; boards that come
+/// back after all are workers at first, and the quorum grows again.
+#[test]
+fn the_last_manager_goes_on_alone() -> Result<()> {
+    let lab = Lab::up("alone", 3)?;
+    let last = leader(&lab, lab.board(1))? % 3 + 1;
+    let lost: Vec<usize> = (1..=3).filter(|number| *number != last).collect();
+    let board = lab.board(last);
+    docker(board, "service create -d --name web --replicas 3 nginx:1.10")?;
+    settled(&lab, board, "web", 3)?;
+    let cluster = docker(board, "info --format {{.Swarm.Cluster.ID}}")?;
+    for number in &lost {
+        lab.board(*number).power_off()?;
+    }
+
+    let said = docker(board, "swarm init --force-new-cluster")?;
+    assert!(said.contains("is now a manager"), "{said}");
+    assert_eq!(docker(board, "info --format {{.Swarm.Cluster.ID}}")?, cluster);
+    let counts = docker(board, "info --format {{.Swarm.Managers}}/{{.Swarm.Nodes}}")?;
+    assert_eq!(counts.trim(), "1/3");
+    settled(&lab, board, "web", 3)?;
+    docker(board, "service update -d --label-add after=yes web")?;
+
+    for number in &lost {
+        lab.board(*number).start()?;
+    }
+    until(&lab, board, "node ls", |said| {
+        said.matches(" Ready ").count() == 3 && said.matches("Reachable").count() == 2
+    })?;
+    docker(lab.board(lost[0]), "service inspect web")?;
+    // It is a quorum as any other.
+    board.kill()?;
+    docker(lab.board(lost[0]), "service update -d --label-add again=yes web").or_else(|_| {
+        let second = leader(&lab, lab.board(lost[0]))?;
+        docker(lab.board(second), "service update -d --label-add again=yes web")
+    })?;
+    Ok(())
+}
+
+/// A worker has nothing to go on with, and says so.
+#[test]
+fn a_worker_cannot_go_on_alone() -> Result<()> {
+    let lab = Lab::up("aloneless", 2)?;
+    let worker = leader(&lab, lab.board(1))? % 2 + 1;
+    let said = lab
+        .board(worker)
+        .docker(&["swarm", "init", "--force-new-cluster"])
+        .fails()?;
+    assert!(said.contains("not a swarm manager"), "{said}");
+    Ok(())
+}
+
 /// Two of three managers stop: reads and writes say that quorum is lost, tasks go on, and one manager more heals it.
 #[test]
 fn quorum_is_lost_and_found() -> Result<()> {
