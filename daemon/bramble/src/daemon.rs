@@ -176,6 +176,7 @@ fn assemble(
         problems: watch::channel(problems(&config, member)).0,
         commands,
         pool,
+        generation: watch::channel(0).0,
         quorum: Default::default(),
         barred,
         promised: Arc::new(Promised::default()),

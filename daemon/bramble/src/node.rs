@@ -55,6 +55,8 @@ pub struct Node {
     pub commands: mpsc::Sender<Command>,
     /// Connections to members.
     pub pool: Pool,
+    /// The highest generation of the quorum that another manager told of; written by the store's transport.
+    pub generation: watch::Sender<u64>,
     /// Held by whoever opens or closes the store.
     pub quorum: tokio::sync::Mutex<()>,
     /// Nodes that were removed; read at every handshake.

@@ -39,7 +39,7 @@ pub async fn open(node: &Arc<Node>, raft_id: u64, address: SocketAddr) -> anyhow
         node: NodeId::from(node.identity.borrow().node_id()),
         address: address.to_string(),
     };
-    let transport = Arc::new(manager::Links::new(node.pool.clone(), hints));
+    let transport = Arc::new(manager::Links::new(node.pool.clone(), hints, superseded(node)));
     let options = store::Options::new(dir(node), seal, me, transport);
     Store::open(options).await.context("opening the store")
 }
@@ -73,11 +73,25 @@ fn hints(node: &Arc<Node>) -> manager::Hints {
     })
 }
 
+/// Keeps the highest generation that another manager tells of.
+fn superseded(node: &Arc<Node>) -> manager::Superseded {
+    let generation = node.generation.clone();
+    Arc::new(move |told| {
+        generation.send_if_modified(|highest| {
+            let newer = told > *highest;
+            *highest = told.max(*highest);
+            newer
+        });
+    })
+}
+
 /// Does what the managers say of this board's role, over and over.
 pub async fn follow_orders(node: &Arc<Node>) -> Infallible {
     let mut orders = node.orders.subscribe();
+    let mut generation = node.generation.subscribe();
     loop {
         orders.mark_unchanged();
+        generation.mark_unchanged();
         if let Err(error) = follow(node).await {
             let text = format!("{error:#}");
             tracing::warn!(error = %text, "not yet what the managers want");
@@ -88,6 +102,7 @@ pub async fn follow_orders(node: &Arc<Node>) -> Infallible {
         node.trouble.send_replace(None);
         tokio::select! {
             changed = orders.changed() => if changed.is_err() { std::future::pending::<()>().await },
+            changed = generation.changed() => if changed.is_err() { std::future::pending::<()>().await },
             () = watch_barred(node) => {}
         }
     }
@@ -96,6 +111,7 @@ pub async fn follow_orders(node: &Arc<Node>) -> Infallible {
 /// One step towards the role that is wanted; without orders, towards the one that is kept.
 async fn follow(node: &Arc<Node>) -> anyhow::Result<()> {
     let _turn = node.quorum.lock().await;
+    give_way(node).await?;
     // Read only now: who had the turn may have made the orders void.
     let role = node.orders.borrow().role;
     let (kept, lost) = {
@@ -171,7 +187,7 @@ async fn reopen(node: &Arc<Node>, raft_id: u64) -> anyhow::Result<()> {
         && let Some(store::OpenError::Corrupt(_)) = error.downcast_ref()
     {
         tracing::error!(error = format!("{error:#}"), raft_id, "setting the store aside");
-        set_aside(node)?;
+        set_aside(node, "raft.damaged")?;
         node.keep(|kept| {
             kept.raft_id = None;
             kept.lost = Some(raft_id);
@@ -180,6 +196,24 @@ async fn reopen(node: &Arc<Node>, raft_id: u64) -> anyhow::Result<()> {
     }
     let store = opened?;
     start(node, store, raft_id);
+    Ok(())
+}
+
+/// If a manager has gone on alone, the quorum that this board's store is of is over: the store is set aside, and the board
+/// asks in the new one what it is to be.
+async fn give_way(node: &Arc<Node>) -> anyhow::Result<()> {
+    let told = *node.generation.borrow();
+    let Some(store) = node.store() else {
+        return Ok(());
+    };
+    if told <= manager::generation(&store.view()) {
+        return Ok(());
+    }
+    tracing::warn!("another manager went on without this one, whose store is set aside (raft.superseded)");
+    close(node).await;
+    set_aside(node, "raft.superseded")?;
+    node.keep(|kept| kept.raft_id = None)?;
+    node.orders.send_modify(|orders| orders.role = None);
     Ok(())
 }
 
@@ -278,13 +312,13 @@ fn dir(node: &Node) -> PathBuf {
     node.board.state.join("raft")
 }
 
-/// Keeps a damaged store where nothing reads it, for whoever wants to know what happened; the last one only.
-fn set_aside(node: &Node) -> anyhow::Result<()> {
-    let aside = node.board.state.join("raft.damaged");
+/// Keeps a store where nothing reads it, for whoever wants to know what happened; the last one of a name only.
+fn set_aside(node: &Node, name: &str) -> anyhow::Result<()> {
+    let aside = node.board.state.join(name);
     remove(&aside)?;
     match std::fs::rename(dir(node), &aside) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).context("setting the damaged store aside")
+            Err(error).context("setting the store aside")
         }
         _ => Ok(()),
     }

@@ -14,6 +14,7 @@ pub fn alone(view: &View, me: &NodeId, address: SocketAddr) -> Option<(Member, T
     let used = view.nodes().filter_map(|node| node.membership.raft_id).max();
     let id = keys.next_raft_id.max(used.map_or(0, |used| used + 1));
     keys.next_raft_id = id + 1;
+    keys.generation += 1;
     let mut transaction = Transaction::new();
     transaction.update(cluster);
     for node in view.nodes() {
@@ -83,7 +84,8 @@ mod tests {
             (lost.membership.role, lost.membership.raft_id),
             (NodeRole::Worker, None)
         );
-        assert_eq!(after.cluster().unwrap().keys.as_ref().unwrap().next_raft_id, 4);
+        let keys = after.cluster().unwrap().keys.as_ref().unwrap();
+        assert_eq!((keys.next_raft_id, keys.generation), (4, 1));
         assert!(alone(&View::default(), &"b".into(), address).is_none());
         assert!(alone(&view, &"stranger".into(), address).is_none());
     }

@@ -73,6 +73,7 @@ pub fn found(founding: Founding, now: Timestamp, rng: &mut impl rand::Rng) -> Re
         cross_signed: Vec::new(),
         barred: Default::default(),
         next_raft_id: FIRST_RAFT_ID + 1,
+        generation: 0,
     };
     let cluster = Cluster {
         id,

@@ -31,7 +31,7 @@ use founding::validity;
 pub use founding::{FIRST_RAFT_ID, Founded, Founding, found, tls_info};
 pub use membership::{LEADER_HEADER, Promises, context};
 pub use sessions::{LogRequest, NodeLine};
-pub use transport::{Hints, Links};
+pub use transport::{Hints, Links, Superseded};
 pub use verbs::Merged;
 
 use bytes::Bytes;
@@ -165,6 +165,15 @@ impl Current {
     }
 }
 
+/// How often a manager of this cluster went on alone.
+pub fn generation(view: &state::View) -> u64 {
+    let keys = view.cluster().and_then(|cluster| cluster.keys.as_ref());
+    keys.map_or(0, |keys| keys.generation)
+}
+
+/// Tells a manager of before that others have gone on without it.
+const GENERATION_HEADER: &str = "bramble-generation";
+
 struct RaftService(Current);
 
 #[tonic::async_trait]
@@ -178,10 +187,11 @@ impl Raft for RaftService {
         let manager = self.0.here()?;
         let me = manager.inner.store.me().id;
         if call.to != 0 && call.to != me {
-            return Err(Status::failed_precondition(format!(
-                "this manager's number is {me} and not {}",
-                call.to
-            )));
+            let mut status =
+                Status::failed_precondition(format!("this manager's number is {me} and not {}", call.to));
+            let generation = generation(&manager.inner.store.view());
+            status.metadata_mut().insert(GENERATION_HEADER, generation.into());
+            return Err(status);
         }
         let body: Bytes = manager
             .inner

@@ -15,16 +15,24 @@ use wire::proto::raft_client::RaftClient;
 /// still has to prove itself.
 pub type Hints = Arc<dyn Fn(&NodeId) -> Option<SocketAddr> + Send + Sync>;
 
+/// Is told the generation of a manager that doesn't know this quorum any more: it may have gone on alone (`alone`).
+pub type Superseded = Arc<dyn Fn(u64) + Send + Sync>;
+
 /// The store's transport over the members' connections.
 pub struct Links {
     pool: Pool,
     hints: Hints,
+    superseded: Superseded,
 }
 
 impl Links {
     /// Over `pool`; `hints` tell where a node may have moved.
-    pub fn new(pool: Pool, hints: Hints) -> Self {
-        Self { pool, hints }
+    pub fn new(pool: Pool, hints: Hints, superseded: Superseded) -> Self {
+        Self {
+            pool,
+            hints,
+            superseded,
+        }
     }
 
     async fn ask(
@@ -48,10 +56,13 @@ impl Links {
             body,
             to: peer.id,
         };
-        let answer = client
-            .call(call)
-            .await
-            .map_err(|status| unreachable(&status.message()))?;
+        let answer = client.call(call).await.map_err(|status| {
+            let generation = status.metadata().get(crate::GENERATION_HEADER);
+            if let Some(generation) = generation.and_then(|text| text.to_str().ok()?.parse().ok()) {
+                (self.superseded)(generation);
+            }
+            unreachable(&status.message())
+        })?;
         Ok(answer.into_inner().body)
     }
 }

@@ -80,6 +80,8 @@ pub struct ClusterKeys {
     pub barred: BTreeMap<NodeId, Timestamp>,
     /// The next number in Raft to give away: never reused.
     pub next_raft_id: u64,
+    /// How often one manager went on alone: the quorum of a lower generation is over, whoever is still in it.
+    pub generation: u64,
 }
 
 /// A new certificate authority that is taking over: all nodes get new certificates from it before the old one goes.
