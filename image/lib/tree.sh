@@ -55,6 +55,10 @@ links() {
     # `bramble setup` makes it; until then there is no such file, which is UTC.
     ln -sfn ../run/bramble/localtime "$tree/etc/localtime"
     ln -sfn ../proc/self/mounts "$tree/etc/mtab"
+    # Where the docker command looks for its socket, among others.
+    rmdir "$tree/var/run" "$tree/var/lock" 2>/dev/null || true
+    ln -sfn ../run "$tree/var/run"
+    ln -sfn ../run/lock "$tree/var/lock"
     ln -sfn less "$tree/usr/bin/pager"
     ln -sfn nano "$tree/usr/bin/editor"
     ln -sfn ../../bin/busybox "$tree/usr/sbin/devmem"

@@ -11,13 +11,13 @@
 mod card;
 mod console;
 pub mod firmware;
-mod hearing;
 mod lan;
 #[expect(clippy::module_inception, reason = "the machine itself among its parts")]
 mod machine;
 mod player;
 mod qemu;
 mod site;
+mod switch;
 
 pub use card::{CARD_BYTES, Card, Fat, raw_image};
 pub use console::last_line;

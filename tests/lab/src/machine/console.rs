@@ -95,10 +95,12 @@ fn plain(line: &str) -> String {
     let mut letters = line.chars();
     while let Some(letter) = letters.next() {
         if letter == '\u{1b}' {
-            // `ESC [ … letter`, or `ESC` and one more.
-            if letters.next() == Some('[') {
-                letters.by_ref().find(|one| one.is_ascii_alphabetic());
-            }
+            // `ESC [ … letter`, `ESC ] … BEL`, or `ESC` and one more.
+            match letters.next() {
+                Some('[') => letters.by_ref().find(|one| one.is_ascii_alphabetic()),
+                Some(']') => letters.by_ref().find(|one| *one == '\u{7}'),
+                _ => None,
+            };
         } else if !letter.is_control() {
             out.push(letter);
         }
@@ -123,7 +125,7 @@ mod tests {
             .append(true)
             .open(&dir)
             .unwrap()
-            .write_all("rd\nboot two\n\u{1b}[1;32mé\u{1b}[0m\n".as_bytes())
+            .write_all("rd\nboot two\n\u{1b}]104\u{7}\u{1b}[1;32mé\u{1b}[0m\n".as_bytes())
             .unwrap();
         assert_eq!(console.pass("half a word").unwrap().as_deref(), Some(""));
         assert_eq!(console.pass("boot ").unwrap().as_deref(), Some("two"));

@@ -1,12 +1,11 @@
 //! The virtual LAN: a switch that machines are plugged into, and the one computer on it that isn't a board.
 //!
-//! Every machine has one network card, as a Pi has, plugged into a multicast group on the loopback interface, which QEMU carries
-//! frames through. A further QEMU without a processor (`-machine none`) joins that group to QEMU's user network: that is the LAN's
-//! DHCP server and the way in for the test, by ports of 127.0.0.1. `restrict=on` lets nothing out.
+//! Every machine has one network card, as a Pi has. A further QEMU, without a processor (`-machine none`), plugs its user network
+//! in: that is the LAN's DHCP server and the way in for the test, by ports of 127.0.0.1. `restrict=on` lets nothing out.
 
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener, UdpSocket},
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -14,28 +13,26 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
-    hearing::{Hearing, Mac},
     qemu::QEMU,
+    switch::{Mac, Switch},
 };
 use crate::{
     Ran,
-    ran::{call, run_with, typed},
+    ran::{run, run_with, typed},
 };
 
 /// Its DHCP server gives 10.0.2.15, .16 and so on.
 const FIRST: u8 = 15;
 /// As many addresses can be reached from outside.
 const ADDRESSES: u8 = 6;
-pub(super) const GROUP: Ipv4Addr = Ipv4Addr::new(230, 0, 0, 1);
 
 /// A LAN that ends with the value.
 #[derive(Debug)]
 pub struct Lan {
-    switch: Child,
-    port: u16,
+    uplink: Child,
+    switch: Switch,
     /// Ports of 127.0.0.1 that lead to port 22 of the addresses.
     doors: Vec<u16>,
-    hearing: Hearing,
     key: PathBuf,
 }
 
@@ -47,68 +44,48 @@ impl Lan {
     pub fn start(dir: &Path) -> Result<Self> {
         fs::create_dir_all(dir)?;
         let key = dir.join("key");
-        call(
-            "ssh-keygen",
-            &[
-                "-q".as_ref(),
-                "-t".as_ref(),
-                "ed25519".as_ref(),
-                "-N".as_ref(),
-                "".as_ref(),
-                "-f".as_ref(),
-                key.as_os_str(),
-            ],
-        )?;
-        let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut uplink = "user,id=uplink,restrict=on".to_owned();
+        run(Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(&key))
+        .ok()?;
+        let switch = Switch::start()?;
+        let mut user = "user,id=user,restrict=on".to_owned();
         let mut doors = Vec::new();
         // All are held until all are chosen, so that no two are the same.
-        let held = (0..ADDRESSES)
-            .map(|_| TcpListener::bind("127.0.0.1:0"))
-            .collect::<Result<Vec<_>, _>>()?;
+        let hold = |_| TcpListener::bind("127.0.0.1:0");
+        let held = (0..ADDRESSES).map(hold).collect::<Result<Vec<_>, _>>()?;
         for (number, listener) in (FIRST..).zip(&held) {
             let door = listener.local_addr()?.port();
-            uplink.push_str(&format!(",hostfwd=tcp:127.0.0.1:{door}-10.0.2.{number}:22"));
+            user.push_str(&format!(",hostfwd=tcp:127.0.0.1:{door}-10.0.2.{number}:22"));
             doors.push(door);
         }
         drop(held);
-        let hearing = Hearing::start(port)?;
         let log = fs::File::create(dir.join("lan.log"))?;
-        let switch = Command::new("setpriv")
-            .args([
-                "--pdeathsig",
-                "KILL",
-                QEMU,
-                "-machine",
-                "none",
-                "-nodefaults",
-                "-display",
-                "none",
-            ])
-            .args(["-netdev", &uplink, "-netdev", &format!("{},id=lan", plug(port))])
-            .args([
-                "-netdev",
-                "hubport,id=a,hubid=0,netdev=uplink",
-                "-netdev",
-                "hubport,id=b,hubid=0,netdev=lan",
-            ])
+        let uplink = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", QEMU])
+            .args(["-machine", "none", "-nodefaults", "-display", "none"])
+            .args(["-netdev", &user, "-netdev", &format!("{},id=lan", switch.plug()?)])
+            .args(["-netdev", "hubport,id=a,hubid=0,netdev=user"])
+            .args(["-netdev", "hubport,id=b,hubid=0,netdev=lan"])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
             .context("cannot start QEMU by setpriv")?;
         Ok(Lan {
+            uplink,
             switch,
-            port,
             doors,
-            hearing,
             key,
         })
     }
 
     /// A cable's end in QEMU's words.
-    pub(super) fn plug(&self) -> String {
-        plug(self.port)
+    ///
+    /// # Errors
+    /// When there is no port of the loopback interface left.
+    pub(super) fn plug(&self) -> Result<String> {
+        self.switch.plug()
     }
 
     /// The public half of the key that opens the boards.
@@ -123,7 +100,7 @@ impl Lan {
 
     /// The address by which the board with that network card was last heard, if that address came from the LAN.
     pub(super) fn address(&self, mac: Mac) -> Option<Ipv4Addr> {
-        self.hearing.address(mac)
+        self.switch.address(mac)
     }
 
     /// The way in to an address.
@@ -169,11 +146,7 @@ impl Lan {
 
 impl Drop for Lan {
     fn drop(&mut self) {
-        let _ = self.switch.kill();
-        let _ = self.switch.wait();
+        let _ = self.uplink.kill();
+        let _ = self.uplink.wait();
     }
-}
-
-fn plug(port: u16) -> String {
-    format!("socket,mcast={GROUP}:{port},localaddr=127.0.0.1")
 }

@@ -16,12 +16,16 @@ use super::{
     card::Card,
     console::{Console, last_line},
     firmware::Choice,
-    hearing::Mac,
     lan::Lan,
     player::{Ended, Life, Parts},
     qemu::Hardware,
+    switch::Mac,
 };
-use crate::{Ran, clock::wait_for, ran::typed_words};
+use crate::{
+    Ran,
+    clock::{Since, wait_for},
+    ran::typed_words,
+};
 
 /// A machine, switched off at first and when the value ends.
 #[derive(Debug)]
@@ -35,23 +39,23 @@ pub struct Machine {
 
 impl Machine {
     /// A machine with a card of its own. Numbers begin at 1.
-    pub(super) fn new(number: u8, hardware: Hardware, card: Card, dir: &Path, lan: Arc<Lan>) -> Self {
+    pub(super) fn new(number: u8, hardware: Hardware, card: Card, dir: &Path, lan: Arc<Lan>) -> Result<Self> {
         let mac = Mac::of(number);
         let parts = Parts {
             name: format!("machine-{number}"),
             hardware,
             card,
             dir: dir.to_owned(),
-            network: lan.plug(),
+            network: lan.plug()?,
             mac: mac.to_string(),
         };
-        Machine {
+        Ok(Machine {
             console: RefCell::new(Console::new(&parts.console())),
             parts: Arc::new(parts),
             lan,
             mac,
             life: None,
-        }
+        })
     }
 
     /// Its name: machine-1 and so on.
@@ -130,6 +134,18 @@ impl Machine {
             .as_ref()
             .with_context(|| format!("{} is off", self.name()))?;
         life.order(&json!({ "execute": "set_link", "arguments": { "name": "lan", "up": plugged } }))
+    }
+
+    /// Lets the machine run for so long: for a power cut at a moment that nothing marks.
+    ///
+    /// # Errors
+    /// When it goes off meanwhile.
+    pub fn runs_for(&self, time: Duration) -> Result<()> {
+        let since = Since::now();
+        // Twice the time: only the machine's end can be an error here.
+        self.wait_for("running", time * 2 + Duration::from_secs(60), || {
+            Ok((since.elapsed() >= time).then_some(()))
+        })
     }
 
     /// What the firmware chose since the power came, the first boot first.

@@ -64,8 +64,8 @@ impl Site {
         let key = self.lan.public_key()?;
         let text = format!("ssh-keys = [{key:?}]\n{settings}");
         card.put(BRAMBLE, &[("bramble.toml", text.as_bytes())])?;
-        self.machines
-            .push(Machine::new(number, hardware, card, &dir, Arc::clone(&self.lan)));
+        let machine = Machine::new(number, hardware, card, &dir, Arc::clone(&self.lan))?;
+        self.machines.push(machine);
         Ok(self.machine(usize::from(number)))
     }
 

@@ -3,6 +3,8 @@
 mod boot;
 mod checks;
 mod cluster;
+mod cuts;
+mod raspi3b;
 mod story;
 
 use std::{
@@ -44,6 +46,10 @@ pub enum Part {
     Boot,
     /// Three machines with the same card on one LAN become a cluster and run a service of three
     Cluster,
+    /// Power cuts in first and later starts: the next start works
+    Cuts,
+    /// QEMU's Raspberry Pi 3 finds and mounts the card (slow)
+    Raspi3b,
 }
 
 /// What all parts are given.
@@ -96,6 +102,8 @@ impl Part {
         match self {
             Part::Boot => boot::boot(task, story),
             Part::Cluster => cluster::cluster(task, story),
+            Part::Cuts => cuts::cuts(task, story),
+            Part::Raspi3b => raspi3b::raspi3b(task, story),
         }
     }
 }

@@ -13,13 +13,14 @@ data_is_whole() { ! [ -e /run/bramble/data-trouble ] && findmnt -n -o FSTYPE,OPT
 journal_in_memory() { [ -d /run/log/journal ] && ! [ -d /var/log/journal ] && journalctl --disk-usage; }
 swap_in_zram() { swapon --noheadings --show=NAME,SIZE && swapon --noheadings --show=NAME | grep -q zram; }
 no_failed_units() { failed=$(systemctl --failed --no-legend --plain) && echo "$failed" && [ -z "$failed" ]; }
-own_machine_id() { grep -xE '[0-9a-f]{32}' /etc/machine-id && cmp /etc/machine-id /data/machine-id; }
+own_machine_id() { grep -xE '[0-9a-f]{32}' /etc/machine-id && busybox cmp /etc/machine-id /data/machine-id; }
 cgroup_v2() { for one in cpu memory pids; do grep -qw $one /sys/fs/cgroup/cgroup.controllers || return 1; done; cat /sys/fs/cgroup/cgroup.controllers; }
 link_of() { ip link add lab-link type "$@" && ip -d link show lab-link | sed -n 3p && ip link del lab-link; }
 watchdog_is_fed() { cat /sys/class/watchdog/watchdog0/identity && [ "$(cat /sys/class/watchdog/watchdog0/state)" = active ]; }
 nobody_logs_in() { ! systemctl list-units --no-legend 'getty@*' 'serial-getty@*' | grep .; }
+tables() { nft list tables | grep .; }
 slot() { cat /run/bramble/boot; }
-memory() { free -m | awk '/Mem:/ { print "used " $3 " of " $2 " MB" }'; }
+memory() { free -m | busybox awk '/Mem:/ { print "used " $3 " of " $2 " MB" }'; }
 clock() { systemd-analyze time | head -n 1; }
 
 check root-erofs root_is_erofs
@@ -34,7 +35,7 @@ check cgroups cgroup_v2
 check wireguard link_of wireguard
 check vxlan link_of vxlan id 42 dstport 4789 local 127.0.0.1
 check bridge link_of bridge
-check nftables nft list ruleset -s
+check nftables tables
 check watchdog watchdog_is_fed
 check no-login nobody_logs_in
 check slot slot
