@@ -118,3 +118,9 @@ absolute() {
     done
     printf '%s/%s\n' "$(cd "$(dirname "$path")" 2>/dev/null && pwd -P)" "$(basename "$path")"
 }
+
+# pause SECONDS: Ctrl-C ends it at once. bash would forget one that comes just as a command in the foreground ends by itself.
+pause() {
+    sleep "$1" >/dev/null 2>&1 &
+    wait $! || true
+}

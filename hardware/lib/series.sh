@@ -29,7 +29,7 @@ $disk"
 $now
 DISKS
         known_disks=$still
-        sleep 0.5
+        pause 0.5
     done
 }
 

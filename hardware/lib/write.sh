@@ -31,7 +31,7 @@ follow_job() {
     began=$(date +%s)
     while kill -0 "$job" 2>/dev/null; do
         dd_poke "$job"
-        sleep 0.5
+        pause 0.5
         [ -t 1 ] || continue
         bytes=$(dd_bytes) now=$(date +%s)
         passed=$((now - began))

@@ -7,7 +7,9 @@ import select
 import signal
 import time
 
-LIMIT = 60
+LIMIT = 180
+# bash may lose a Ctrl-C that comes just as a command of its own ends: whoever sees nothing happen presses again.
+AGAIN = 3
 
 
 class Stuck(Exception):
@@ -23,11 +25,17 @@ def run(command, env, folder, answers=(), tty=True):
         os.chdir(folder)
         os.execvpe(command[0], command, env)
     shown, seen, waiting = "", 0, list(answers)
-    end = time.monotonic() + LIMIT
+    end, pressed = time.monotonic() + LIMIT, None
     try:
         while True:
-            ready, _, _ = select.select([screen], [], [], max(0, end - time.monotonic()))
-            if not ready:
+            now = time.monotonic()
+            if pressed and now - pressed > AGAIN and not waiting:
+                os.write(screen, b"\x03")
+                pressed = now
+            ready, _, _ = select.select([screen], [], [], min(1, max(0, end - now)))
+            if not ready and now < end:
+                continue
+            if now >= end:
                 wanted = repr(waiting[0][0]) if waiting else "its end"
                 raise Stuck(f"no sign of {wanted} after:\n{shown}")
             try:
@@ -41,6 +49,7 @@ def run(command, env, folder, answers=(), tty=True):
                 seen = at + len(waiting[0][0])
                 answer = waiting.pop(0)[1]
                 os.write(screen, answer.encode()) if isinstance(answer, str) else answer()
+                pressed = time.monotonic() if answer == "\x03" else None
     except BaseException:
         os.killpg(pid, signal.SIGTERM)
         raise

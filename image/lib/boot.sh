@@ -6,6 +6,8 @@ make_boot() {
     cat "$work/config.kernel" >>"$work/boot/config.txt"
     printf '%s bramble.disk=%s bramble.root=%s bramble.hash-offset=%s\n' "$(grep -v '^#' "$image/boot/cmdline.txt" | tr -s '\n' ' ' | sed 's/ $//')" \
         "$disk_id" "$(<"$work/root.hash")" "$(<"$work/root.hash-offset")" >"$work/boot/cmdline.txt"
+    # Read from the card's first partition and nowhere else.
+    mv "$work/boot/bootcode.bin" "$work/bootcode.bin"
     make_fat "$work/boot.vfat" "$boot_mib" BOOT "$boot_fat_id" "$work/boot"
 }
 

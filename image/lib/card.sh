@@ -49,7 +49,9 @@ place() { dd if="$1" of="$output/$name.img" bs=1M seek="$2" conv=notrunc,sparse 
 config_files() {
     mkdir -p "$work/config"
     printf '[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n' >"$work/config/autoboot.txt"
-    cp "$work/boot/bootcode.bin" "$work/config/"
+    # A Pi 3 starts with this bootcode.bin, and is said to want a config.txt beside it before it looks at autoboot.txt.
+    cp "$work/bootcode.bin" "$work/config/"
+    echo '# The settings are in config.txt of the partitions BOOT.' >"$work/config/config.txt"
     cp "$image/boot/bramble.toml" "$work/config/"
 }
 

@@ -138,7 +138,7 @@ fn a_lab_leaves_only_logs() {
     assert!(
         fs::read_to_string(log)
             .unwrap()
-            .contains("up as board-1: daemon --config")
+            .contains("up as board-1: daemon --card")
     );
 }
 

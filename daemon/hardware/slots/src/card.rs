@@ -2,6 +2,7 @@
 
 use crate::autoboot::{self, Autoboot};
 use crate::{Error, Paths, Slot};
+use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use std::fs::{File, OpenOptions};
@@ -43,6 +44,9 @@ pub fn set_usual(paths: &Paths, slot: Slot) -> Result<(), Error> {
         path: path.clone(),
         source,
     };
+    // One at a time: the card's settings are changed under the same lock, and both open and close the partition.
+    let held = File::open(paths.firmware()).map_err(failed)?;
+    let _held = Flock::lock(held, FlockArg::LockExclusive).map_err(|(_, errno)| failed(errno.into()))?;
     let was_read_only = match write(&path, slot) {
         Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => {
             remount(&paths.firmware(), false)?;
