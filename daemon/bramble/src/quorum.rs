@@ -206,13 +206,21 @@ async fn give_way(node: &Arc<Node>) -> anyhow::Result<()> {
     let Some(store) = node.store() else {
         return Ok(());
     };
-    if told <= manager::generation(&store.view()) {
+    let known = node
+        .kept
+        .borrow()
+        .generation
+        .max(manager::generation(&store.view()));
+    if told <= known {
         return Ok(());
     }
     tracing::warn!("another manager went on without this one, whose store is set aside (raft.superseded)");
     close(node).await;
     set_aside(node, "raft.superseded")?;
-    node.keep(|kept| kept.raft_id = None)?;
+    node.keep(|kept| {
+        kept.raft_id = None;
+        kept.generation = told;
+    })?;
     node.orders.send_modify(|orders| orders.role = None);
     Ok(())
 }

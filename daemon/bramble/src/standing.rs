@@ -19,6 +19,8 @@ pub struct Kept {
     pub raft_id: Option<u64>,
     /// The number whose store was damaged and set aside, until there is a new one.
     pub lost: Option<u64>,
+    /// The generation of the quorum that this board last gave way to: a store that is filled anew knows of it only later.
+    pub generation: u64,
     /// Where managers were last, leader first.
     pub managers: Vec<(String, SocketAddr)>,
 }

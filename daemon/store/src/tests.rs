@@ -252,7 +252,7 @@ async fn a_store_comes_back_from_disk_and_the_disk_tells_nothing() {
         });
         match Store::open(Options::new(dir.path().join("1"), Arc::new(Turned), me, line)).await {
             Ok(store) => break store,
-            Err(OpenError::Io(_)) => tokio::task::yield_now().await,
+            Err(OpenError::Busy) => tokio::task::yield_now().await,
             Err(error) => panic!("{error}"),
         }
     };
