@@ -15,8 +15,8 @@ usage: image/build --base debian|raspios=FILE [options]
   --bundle              also makes a signed bundle for `bramble update`
   --key FILE --cert FILE   what signs the bundle; boards of this image believe this certificate alone
                         (default: a pair made on demand in target/image/keys, for trying out)
-  --mirror URL          where Debian's packages come from (default: http://deb.debian.org/debian);
-                        one of snapshot.debian.org makes the image of a past day again
+  --mirror URL          where Debian's packages come from (default: where this machine's do);
+                        a mirror of a past day makes that day's image again
   --compress xz|zstd|none  how the image is packed (default: zstd)
   --install-tools       installs the Debian packages that building needs (asks sudo if you are not root)
   --help
@@ -28,9 +28,16 @@ Examples:
 END
 }
 
+# The mirror that this machine's own packages come from, whatever its suite.
+own_mirror() {
+    # shellcheck disable=SC2016 # apt's own variable.
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
+        awk '/\/debian\/*$/ && !found { sub(/\/*$/, ""); print; found = 1 }'
+}
+
 read_options() {
     base='' raspios='' daemon='' output=$repository/target/image version='' bundle='' key='' cert=''
-    mirror=http://deb.debian.org/debian compress=zstd install_tools=''
+    mirror=$(own_mirror) compress=zstd install_tools=''
     while (($#)); do
         case $1 in
         --base | --daemon | --output | --version | --key | --cert | --mirror | --compress)
