@@ -283,8 +283,6 @@ async fn start_alone(node: &Arc<Node>, address: SocketAddr) -> anyhow::Result<()
     tokio::time::timeout(CLOSING, leading)
         .await
         .context("a quorum of one did not come about")??;
-    // All that the log holds is applied: from now on what managers are told is true.
-    store.read().await?;
     tracing::warn!(
         raft_id = member.id,
         "going on alone; the other managers are let go"

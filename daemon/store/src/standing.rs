@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Standing {
     /// Who leads, if it is known.
     pub leader: Option<NodeId>,
-    /// True if this manager leads.
+    /// True if this manager leads, and its view holds all that was ever acknowledged: who leads decides by what it sees.
     pub i_lead: bool,
     /// Raft's term.
     pub term: u64,
@@ -46,17 +46,17 @@ pub struct MemberInfo {
 /// Keeps the standing up to date until Raft ends.
 pub(crate) async fn follow(raft: Raft, heard: Heard, standing: watch::Sender<Standing>) {
     let mut metrics = raft.metrics();
+    let mut due = None;
     loop {
-        let now = read(&metrics.borrow_and_update(), &heard);
+        let now = read(&metrics.borrow_and_update(), &heard, &mut due);
         standing.send_if_modified(|known| {
             let news = *known != now;
             *known = now;
             news
         });
-        let leads = standing.borrow().i_lead;
         tokio::select! {
             changed = metrics.changed() => if changed.is_err() { break },
-            () = tokio::time::sleep(LOOK), if leads => {}
+            () = tokio::time::sleep(LOOK), if due.is_some() => {}
         }
         if metrics.borrow().running_state.is_err() {
             break;
@@ -69,12 +69,27 @@ pub(crate) async fn follow(raft: Raft, heard: Heard, standing: watch::Sender<Sta
     });
 }
 
-fn read(metrics: &RaftMetrics<u64, Place>, heard: &Heard) -> Standing {
+/// In which term this manager was elected, and the last entry that its log held then.
+type Due = Option<(u64, Option<u64>)>;
+
+/// Whether an elected manager has applied what its log held when it was elected. Entries of leaders before it may have been
+/// acknowledged, and are committed only with its own first one (Raft, 5.4.2).
+fn caught_up(metrics: &RaftMetrics<u64, Place>, due: &mut Due) -> bool {
+    let (term, log) = (metrics.current_term, metrics.last_log_index);
+    let (_, wanted) = *due.insert(due.filter(|(of, _)| *of == term).unwrap_or((term, log)));
+    metrics.last_applied.map(|applied| applied.index) >= wanted
+}
+
+fn read(metrics: &RaftMetrics<u64, Place>, heard: &Heard, due: &mut Due) -> Standing {
     let membership = metrics.membership_config.membership();
-    let i_lead = metrics.current_leader == Some(metrics.id) && metrics.state.is_leader();
+    let elected = metrics.current_leader == Some(metrics.id) && metrics.state.is_leader();
+    if !elected {
+        *due = None;
+    }
+    let i_lead = elected && caught_up(metrics, due);
     let reachable = |id: u64| {
         let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-        !i_lead || id == metrics.id || heard.get(&id).is_some_and(|at| at.elapsed() < SILENCE)
+        !elected || id == metrics.id || heard.get(&id).is_some_and(|at| at.elapsed() < SILENCE)
     };
     let voters: Vec<u64> = membership.voter_ids().collect();
     let members: Vec<MemberInfo> = membership

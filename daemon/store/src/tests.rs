@@ -65,6 +65,12 @@ impl Wires {
     }
 
     async fn open_with(&self, dir: &Path, id: u64, timing: Timing) -> Store {
+        let store = self.try_open(dir, id, timing).await.unwrap();
+        self.stores.lock().unwrap().insert(id, store.clone());
+        store
+    }
+
+    async fn try_open(&self, dir: &Path, id: u64, timing: Timing) -> Result<Store, OpenError> {
         let me = Member {
             id,
             node: NodeId::from(format!("n{id}")),
@@ -79,9 +85,21 @@ impl Wires {
             patience: Duration::from_secs(2),
             ..timing
         };
-        let store = Store::open(options).await.unwrap();
-        self.stores.lock().unwrap().insert(id, store.clone());
-        store
+        Store::open(options).await
+    }
+
+    /// Opens one that was closed: its file is free once Raft's last task is gone.
+    async fn reopen(&self, dir: &Path, id: u64) -> Store {
+        let opened = timeout(PATIENCE, async {
+            loop {
+                match self.try_open(dir, id, Timing::default()).await {
+                    Ok(store) => return store,
+                    Err(OpenError::Busy) => tokio::task::yield_now().await,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+        opened.await.unwrap()
     }
 
     /// Three managers, the first of which leads.
@@ -239,23 +257,7 @@ async fn a_store_comes_back_from_disk_and_the_disk_tells_nothing() {
     let bytes = std::fs::read(dir.path().join("1/raft.redb")).unwrap();
     let secret = b"plainly-written-secret";
     assert!(!bytes.windows(secret.len()).any(|window| window == secret));
-    // The file is free once Raft's last task is gone.
-    let again = loop {
-        let me = Member {
-            id: 1,
-            node: "n1".into(),
-            address: "10.0.0.1:1".into(),
-        };
-        let line = Arc::new(Line {
-            from: 1,
-            wires: wires.clone(),
-        });
-        match Store::open(Options::new(dir.path().join("1"), Arc::new(Turned), me, line)).await {
-            Ok(store) => break store,
-            Err(OpenError::Busy) => tokio::task::yield_now().await,
-            Err(error) => panic!("{error}"),
-        }
-    };
+    let again = wires.reopen(dir.path(), 1).await;
     sees(&again, "web").await;
     leader(&[&again]).await;
     again.commit(named("after")).await.unwrap();
@@ -415,4 +417,25 @@ async fn nobody_goes_on_alone_from_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let outcome = go_on_alone(dir.path(), Arc::new(Turned), |_| panic!("there is no view"));
     assert!(matches!(outcome, Err(OpenError::Corrupt(_))), "{outcome:?}");
+}
+
+/// Who leads gives orders by its view: one that lags would tell boards what has long changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leads_sees_all_that_was_acknowledged() {
+    let (dir, wires) = (tempfile::tempdir().unwrap(), Wires::default());
+    let store = wires.open(dir.path(), 1).await;
+    store.found(named("first")).await.unwrap();
+    for number in 0..300 {
+        store.commit(named(&format!("s{number}"))).await.unwrap();
+    }
+    store.close().await;
+    drop(store);
+    wires.stores.lock().unwrap().clear();
+    let again = wires.reopen(dir.path(), 1).await;
+    let mut standing = again.standing();
+    timeout(PATIENCE, standing.wait_for(|standing| standing.i_lead))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(again.view().service(&"s299".into()).is_some());
 }
