@@ -5,6 +5,7 @@ use crate::spec::Clamp;
 use crate::volumes::Volumes;
 use model::{EngineDescription, NodeDescription, Platform, PluginDescription, Resources};
 use nix::sys::resource::{Resource, getrlimit};
+use std::path::Path;
 
 /// What this board is and has.
 pub(crate) fn describe(config: &Config, volumes: &Volumes) -> NodeDescription {
@@ -74,8 +75,16 @@ pub(crate) fn clamp() -> Clamp {
         nproc: hard(Resource::RLIMIT_NPROC),
         oom_score_adj: own.and_then(|text| text.trim().parse().ok()).unwrap_or(0),
         recursive_read_only: kernel() >= (5, 12),
-        cgroup_v2: std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
+        cgroup_v2: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
+        limits_swap: limits_swap(Path::new("/sys/fs/cgroup")),
     }
+}
+
+/// Whether control groups count swap: the kernel can be built or started without. Version 2 shows its files below the root only.
+fn limits_swap(groups: &Path) -> bool {
+    let below = || std::fs::read_dir(groups).into_iter().flatten().flatten();
+    groups.join("memory/memory.memsw.limit_in_bytes").exists()
+        || below().any(|group| group.path().join("memory.swap.max").exists())
 }
 
 /// The kernel's version, as far as it says what the kernel can do.

@@ -72,7 +72,9 @@ fn memory(
     let mut memory = serde_json::Map::new();
     if let Some(limit) = some(limit) {
         memory.insert("limit".to_owned(), limit.into());
-        if let Some(swap) = requirements.swap_bytes {
+        // As much swap as memory if nothing is said (Docker's): a limit must not end up in the board's swap.
+        let swap = requirements.swap_bytes.or(clamp.limits_swap.then_some(limit));
+        if let Some(swap) = swap {
             let total = if swap < 0 { -1 } else { limit.saturating_add(swap) };
             memory.insert("swap".to_owned(), total.into());
         }

@@ -63,6 +63,8 @@ pub(crate) struct Clamp {
     pub recursive_read_only: bool,
     /// Whether control groups are of version 2.
     pub cgroup_v2: bool,
+    /// Whether swap can be limited.
+    pub limits_swap: bool,
 }
 
 /// The spec, as JSON.

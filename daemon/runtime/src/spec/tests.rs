@@ -72,6 +72,7 @@ fn spec_of(container: ContainerSpec, resources: Option<ResourceRequirements>) ->
             oom_score_adj: 0,
             recursive_read_only: true,
             cgroup_v2: true,
+            limits_swap: true,
         },
     })
 }
@@ -247,6 +248,27 @@ fn options_of_mounts_are_dockers() {
         ..Default::default()
     });
     assert!(mounted(vec![scratch]).is_err());
+}
+
+/// A container that eats memory is to be ended at its limit, and not to fill the board's swap first.
+#[test]
+fn a_limit_of_memory_is_one_of_swap_too() {
+    let memory = |swap_bytes| {
+        let limits = model::Limits {
+            memory_bytes: Some(1 << 25),
+            ..Default::default()
+        };
+        let resources = ResourceRequirements {
+            limits: Some(limits),
+            swap_bytes,
+            ..Default::default()
+        };
+        let spec = spec_of(ContainerSpec::default(), Some(resources)).unwrap();
+        spec["linux"]["resources"]["memory"].clone()
+    };
+    assert_eq!(memory(None), json!({ "limit": 1 << 25, "swap": 2 << 25 }));
+    assert_eq!(memory(Some(0)), json!({ "limit": 1 << 25, "swap": 1 << 25 }));
+    assert_eq!(memory(Some(-1)), json!({ "limit": 1 << 25, "swap": -1 }));
 }
 
 #[test]
