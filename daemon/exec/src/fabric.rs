@@ -11,6 +11,11 @@ use model::{NetworkId, NodeId, PortProtocol, ServiceId, TaskId, WireguardKey};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
+/// The UDP port of overlay networks' tunnels from board to board, on all boards (Swarm's).
+pub const TUNNEL_PORT: u16 = 4789;
+/// The UDP port of WireGuard, which carries those of encrypted networks, on all boards.
+pub const WIREGUARD_PORT: u16 = 4790;
+
 /// All networks that concern a board: those that its tasks are in, and the routing mesh's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -17,7 +17,7 @@ mod step;
 pub use change::Change;
 pub use error::Error;
 pub use executor::{Controller, Executor, Observation};
-pub use fabric::{Endpoint, Fabric, MeshPort, Overlay, Peer, Place, Virtual};
+pub use fabric::{Endpoint, Fabric, MeshPort, Overlay, Peer, Place, TUNNEL_PORT, Virtual, WIREGUARD_PORT};
 pub use files::File;
 pub use logs::{LogLine, LogStream, LogWish, Source};
 pub use networking::{Attached, HostPort, Networking, Wish};

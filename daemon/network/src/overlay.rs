@@ -19,8 +19,6 @@ use exec::Overlay;
 
 use crate::{wanted::Mac, wireguard};
 
-/// The UDP port of VXLAN, on all boards.
-pub const PORT: u16 = 4789;
 /// What a VXLAN header and the headers around it take of the LAN's largest packet, in bytes.
 pub const OVERHEAD: u32 = 50;
 /// The largest packet of an overlay where the LAN's is not known: Ethernet's, less the overhead.

@@ -12,15 +12,13 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use exec::{Fabric, Overlay};
+use exec::{Fabric, Overlay, WIREGUARD_PORT};
 use model::WireguardKey;
 
 use crate::overlay::USUAL_MTU;
 
 /// The device's name.
 pub const DEVICE: &str = "bramble-wg";
-/// The UDP port of WireGuard, on all boards.
-pub const PORT: u16 = 4790;
 /// Length of the prefix that all boards' addresses share, in bits.
 pub const PREFIX: u8 = 48;
 
@@ -68,7 +66,7 @@ pub fn peers(fabric: &Fabric) -> Option<Peers> {
         .peekable();
     encrypted.peek()?;
     let reached = encrypted.flat_map(|network| &network.peers);
-    let reached = reached.filter_map(|peer| Some((peer.key?, (peer.underlay, PORT).into())));
+    let reached = reached.filter_map(|peer| Some((peer.key?, (peer.underlay, WIREGUARD_PORT).into())));
     Some(reached.collect())
 }
 

@@ -18,8 +18,6 @@ const PREFIXES: std::ops::RangeInclusive<u8> = 8..=29;
 const MTUS: std::ops::RangeInclusive<u16> = 576..=9_000;
 /// So many boards are named in a refusal.
 const BOARDS_NAMED: usize = 10;
-/// The UDP port of networks from board to board, which can't be chosen here.
-const TUNNELS: u16 = 4789;
 /// What a DNS name holds.
 const ALIAS_LENGTH: usize = 253;
 
@@ -399,7 +397,8 @@ fn of_cluster(view: &View) -> impl Iterator<Item = ((PortProtocol, u16), &'stati
     let listening = view.nodes().filter_map(|node| node.membership.address);
     let members = listening.map(|address| (PortProtocol::Tcp, address.port()));
     let members = members.map(|port| (port, "its members talk to each other there"));
-    members.chain([((PortProtocol::Udp, TUNNELS), "its overlay networks use it")])
+    let networks = [exec::TUNNEL_PORT, exec::WIREGUARD_PORT].map(|port| (PortProtocol::Udp, port));
+    members.chain(networks.map(|port| (port, "its overlay networks use it")))
 }
 
 /// No two services may publish one port: Swarm's rules and words.

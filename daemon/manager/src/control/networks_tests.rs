@@ -310,7 +310,9 @@ fn ports_of_the_swarm_itself_are_refused() {
             refused.contains("port '2377' is already in use by the swarm itself"),
             "{refused}"
         );
-        assert!(check(4789, PortProtocol::Udp, mode).is_err());
+        for port in [4789, 4790] {
+            assert!(check(port, PortProtocol::Udp, mode).is_err(), "{port}");
+        }
         assert!(check(2377, PortProtocol::Udp, mode).is_ok());
         assert!(check(4789, PortProtocol::Tcp, mode).is_ok());
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Error,
-    overlay::{Fixture, PORT, bridge_name, tunnel_name},
+    overlay::{Fixture, bridge_name, tunnel_name},
 };
 
 /// What a network's links are to be.
@@ -76,7 +76,7 @@ async fn ensure_tunnel(
     let name = tunnel_name(plan.vni);
     let right = Tunnel {
         vni: plan.vni,
-        port: PORT,
+        port: exec::TUNNEL_PORT,
         learning: false,
         within: plan.within,
     };
@@ -104,7 +104,7 @@ async fn ensure_tunnel(
 impl Links {
     async fn add_tunnel(&self, name: &str, plan: &Plan, bridge: u32) -> Result<(), Error> {
         let mut tunnel = LinkVxlan::new(name, plan.vni)
-            .port(PORT)
+            .port(exec::TUNNEL_PORT)
             .learning(false)
             .mtu(plan.mtu)
             .controller(bridge)

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     Error,
     keys::Pair,
-    wireguard::{Change, DEVICE, Found, PORT, PREFIX, Peers, address, difference},
+    wireguard::{Change, DEVICE, Found, PREFIX, Peers, address, difference},
 };
 
 /// Peers that are told of at once: the kernel takes 64 KiB of them in one message.
@@ -99,8 +99,8 @@ impl Wireguard {
         if found.private.as_ref() != Some(pair.private.reveal()) {
             own.push(WireguardAttribute::PrivateKey(*pair.private.reveal()));
         }
-        if found.port != PORT {
-            own.push(WireguardAttribute::ListenPort(PORT));
+        if found.port != exec::WIREGUARD_PORT {
+            own.push(WireguardAttribute::ListenPort(exec::WIREGUARD_PORT));
         }
         if !own.is_empty() {
             self.set(index, own).await?;

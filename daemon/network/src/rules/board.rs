@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, fmt::Write, net::Ipv4Addr};
 
-use exec::{MeshPort, Overlay};
+use exec::{MeshPort, Overlay, TUNNEL_PORT};
 
 use super::{NONE, collection, in_turn, prompting};
 use crate::{
-    overlay::{PORT, bridge_name},
+    overlay::bridge_name,
     wanted::Wanted,
     wireguard::{DEVICE, clear_ends},
 };
@@ -119,7 +119,7 @@ fn endpoints(wanted: &Wanted, overlay: &Overlay) -> impl Iterator<Item = String>
 fn packets(overlays: &[Overlay], encrypted: bool) -> Option<String> {
     let meant = overlays.iter().filter(|overlay| overlay.encrypted == encrypted);
     let numbers: Vec<String> = meant.map(|overlay| format!("{:#x}", overlay.vni)).collect();
-    let packets = || format!("udp dport {PORT} @th,96,24 {{ {} }}", numbers.join(", "));
+    let packets = || format!("udp dport {TUNNEL_PORT} @th,96,24 {{ {} }}", numbers.join(", "));
     (!numbers.is_empty()).then(packets)
 }
 
@@ -134,7 +134,7 @@ fn tunnels(overlays: &[Overlay]) -> String {
     let clear = packets(overlays, false).map(|packets| format!("\t\t{packets} {others}drop\n"));
     let encrypted = packets(overlays, true).map(|packets| {
         format!(
-            "\t\tiifname != \"{DEVICE}\" {packets} drop\n\t\tiifname \"{DEVICE}\" udp dport != {PORT} drop\n\t\tiifname \"{DEVICE}\" meta l4proto != udp drop\n"
+            "\t\tiifname != \"{DEVICE}\" {packets} drop\n\t\tiifname \"{DEVICE}\" udp dport != {TUNNEL_PORT} drop\n\t\tiifname \"{DEVICE}\" meta l4proto != udp drop\n"
         )
     });
     [clear, encrypted].into_iter().flatten().collect()

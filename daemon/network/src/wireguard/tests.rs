@@ -45,7 +45,7 @@ fn only_boards_of_encrypted_networks_are_peers_and_only_with_a_key() {
         network(2, true, &[(2, Some(key(2))), (3, None)]),
         network(3, true, &[(2, Some(key(2))), (4, Some(key(4)))]),
     );
-    let at = |n: u8| SocketAddr::from(([192, 168, 0, n], PORT));
+    let at = |n: u8| SocketAddr::from(([192, 168, 0, n], WIREGUARD_PORT));
     let both = peers(&fabric(vec![plain, one, two])).unwrap();
     assert_eq!(both, Peers::from([(key(2), at(2)), (key(4), at(4))]));
 }
@@ -84,7 +84,7 @@ proptest! {
         found in prop::collection::btree_map(0..6u8, (any::<bool>(), any::<bool>()), 0..6),
         wanted in prop::collection::btree_set(0..6u8, 0..6),
     ) {
-        let at = |n: u8| SocketAddr::from(([10, 0, 0, n], PORT));
+        let at = |n: u8| SocketAddr::from(([10, 0, 0, n], WIREGUARD_PORT));
         let right = |n: u8| Found { endpoint: Some(at(n)), allowed: vec![(address(&key(n)).into(), 128)] };
         let found: BTreeMap<_, _> = found.into_iter().map(|(n, (moved, open))| {
             let mut peer = right(n);
