@@ -8,7 +8,7 @@ use lab::{Board, Lab, Since};
 use serde_json::{Value, json};
 use std::{fs, str::FromStr, time::Duration};
 
-use crate::measure::{cpu, memory, post, rested};
+use crate::measure::{cpu, memory, post, rested, written};
 
 /// A thousand containers take their time to start on a small machine.
 const PATIENCE: Duration = Duration::from_secs(1800);
@@ -165,15 +165,6 @@ fn daemon_cpu(pid: i32) -> Result<f64> {
         .filter_map(|field| field.parse::<f64>().ok())
         .sum();
     Ok(ticks / 100.0)
-}
-
-fn written(pid: i32) -> Result<f64> {
-    let io = fs::read_to_string(format!("/proc/{pid}/io"))?;
-    let line = io
-        .lines()
-        .find_map(|line| line.strip_prefix("write_bytes: "))
-        .context("write_bytes")?;
-    Ok(line.trim().parse()?)
 }
 
 fn sent(board: &Board) -> Result<f64> {

@@ -188,23 +188,25 @@ fn leader(lab: &Lab) -> Result<usize> {
         .context("its number")
 }
 
+/// Bytes that a process has caused to be written.
+pub fn written(pid: i32) -> Result<f64> {
+    let io = fs::read_to_string(format!("/proc/{pid}/io"))?;
+    let line = io
+        .lines()
+        .find_map(|line| line.strip_prefix("write_bytes: "))
+        .context("write_bytes")?;
+    Ok(line.trim().parse()?)
+}
+
 /// Bytes that the leader's daemon caused to be written in so many seconds.
 fn idle(lab: &Lab, seconds: u64) -> Result<f64> {
     let pid = lab.board(leader(lab)?).daemon_pid().context("a daemon")?;
-    let written = || -> Result<f64> {
-        let io = fs::read_to_string(format!("/proc/{pid}/io"))?;
-        let line = io
-            .lines()
-            .find_map(|line| line.strip_prefix("write_bytes: "))
-            .context("write_bytes")?;
-        Ok(line.trim().parse()?)
-    };
-    let before = written()?;
+    let before = written(pid)?;
     let since = Since::now();
     lab.wait_for("idle time to pass", Duration::from_secs(seconds + 60), || {
         Ok(Some(()).filter(|()| since.seconds() >= seconds as f64))
     })?;
-    Ok(written()? - before)
+    Ok(written(pid)? - before)
 }
 
 /// Kills the leader's daemon, waits for the next write, and starts the daemon again.

@@ -27,6 +27,9 @@ impl Claim {
     /// Waits for the name to be free, and says so.
     pub fn lay(name: &Name) -> Result<Self> {
         let path = file_of(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
         let mut told = false;
         wait_for(
             &format!("the lab {name} of somebody else to end"),

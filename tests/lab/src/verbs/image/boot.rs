@@ -8,7 +8,7 @@ use lab::{
 
 use super::{
     Task,
-    checks::{BUSYBOX, DEED, JOIN_KEY, card_of, checked, comes_up, fetched, keep, load_image, running},
+    checks::{DEED, JOIN_KEY, PAGE, card_of, checked, comes_up, create, fetched, keep, load_image, running},
     story::Story,
 };
 
@@ -48,20 +48,15 @@ pub fn boot(task: &Task, story: &mut Story) -> Result<()> {
 
 /// A service without a registry; its limits as the kernel has them.
 fn serves(machine: &Machine) -> Result<()> {
-    let page = "hostname >/www/index.html; exec httpd -f -p 80 -h /www";
-    let limits = ["--limit-memory", LIMIT, "--limit-cpu", "0.5"];
-    let create = [
-        "service",
-        "create",
-        "--detach",
-        "--name",
-        "web",
-        "--no-resolve-image",
+    let flags = [
+        "--limit-memory",
+        LIMIT,
+        "--limit-cpu",
+        "0.5",
         "--publish",
         "8080:80",
     ];
-    let args = [&create[..], &limits, &[BUSYBOX, "sh", "-c", page]].concat();
-    machine.docker(&args).ok()?;
+    create(machine, "web", &flags, PAGE)?;
     running(machine, "web", 1)?;
     fetched(machine, 8080)?;
     let asked = "for file in memory.max cpu.max; do docker exec $(docker ps -q --filter name=web) cat /sys/fs/cgroup/$file; done";
@@ -76,18 +71,8 @@ fn serves(machine: &Machine) -> Result<()> {
 /// More than its limit, in what swap in memory can't shrink to nothing: random bytes in a file system in memory.
 fn eats(machine: &Machine) -> Result<()> {
     let eat = "x=$(head -c 100000000 /dev/urandom | base64)";
-    let create = [
-        "service",
-        "create",
-        "--detach",
-        "--name",
-        "eater",
-        "--no-resolve-image",
-        "--restart-condition",
-        "none",
-    ];
-    let args = [&create[..], &["--limit-memory", LIMIT, BUSYBOX, "sh", "-c", eat]].concat();
-    machine.docker(&args).ok()?;
+    let flags = ["--limit-memory", LIMIT, "--restart-condition", "none"];
+    create(machine, "eater", &flags, eat)?;
     machine.wait_for("the eater's end", DEED, || {
         let state = machine
             .docker(&[

@@ -13,7 +13,7 @@ pub const BOOT: Duration = Duration::from_secs(600);
 pub const DEED: Duration = Duration::from_secs(240);
 
 /// Name of the image that [`load_image`] puts on a board.
-pub const BUSYBOX: &str = "lab/busybox:1";
+const BUSYBOX: &str = "lab/busybox:1";
 
 /// The card of a cluster.
 pub fn card_of(cluster: &str, boards: usize) -> String {
@@ -72,6 +72,23 @@ pub fn load_image(machine: &Machine) -> Result<()> {
     ensure!(said.contains(BUSYBOX), "docker load said {said:?}");
     Ok(())
 }
+
+/// Creates a service of the image that [`load_image`] put there, which no registry has; `flags` are those of the docker command.
+pub fn create(machine: &Machine, name: &str, flags: &[&str], command: &str) -> Result<()> {
+    let create = [
+        "service",
+        "create",
+        "--detach",
+        "--no-resolve-image",
+        "--name",
+        name,
+    ];
+    let args = [&create[..], flags, &[BUSYBOX, "sh", "-c", command]].concat();
+    machine.docker(&args).ok().map(drop)
+}
+
+/// What a task does that says where it is, at port 80.
+pub const PAGE: &str = "hostname >/www/index.html; exec httpd -f -p 80 -h /www";
 
 /// Runs checks on the board and gives what each saw. The script says `ok NAME: …` or `FAILED NAME: …`, a line each, and `end`.
 pub fn checked(machine: &Machine, text: &str) -> Result<Vec<String>> {

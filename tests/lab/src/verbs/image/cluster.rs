@@ -10,7 +10,7 @@ use lab::{
 
 use super::{
     Task,
-    checks::{BOOT, BUSYBOX, card_of, fetched, keep, load_image, log_of, reachable, running},
+    checks::{BOOT, PAGE, card_of, create, fetched, keep, load_image, log_of, reachable, running},
     story::Story,
 };
 
@@ -70,22 +70,7 @@ pub fn sees(machine: &Machine, nodes: usize) -> Result<()> {
 }
 
 fn spread(machine: &Machine) -> Result<()> {
-    let page = "hostname >/www/index.html; exec httpd -f -p 80 -h /www";
-    let create = [
-        "service",
-        "create",
-        "--detach",
-        "--name",
-        "web",
-        "--no-resolve-image",
-        "--replicas",
-        "3",
-        "--publish",
-        "8080:80",
-    ];
-    machine
-        .docker(&[&create[..], &[BUSYBOX, "sh", "-c", page]].concat())
-        .ok()?;
+    create(machine, "web", &["--replicas", "3", "--publish", "8080:80"], PAGE)?;
     let nodes: BTreeSet<String> = running(machine, "web", BOARDS)?.into_iter().collect();
     ensure!(nodes.len() == BOARDS, "the tasks are on {nodes:?}");
     Ok(())
