@@ -27,7 +27,7 @@ settle_tree() {
     echo "TIMESTAMP_NSEC=${SOURCE_DATE_EPOCH}000000000" | tee "$tree/etc/.updated" >"$tree/var/.updated"
     # Logins on consoles and on sockets that nobody asked for; partitions found by type.
     rm -f "$tree"/usr/lib/systemd/system-generators/systemd-{getty,ssh,gpt-auto,tpm2,hibernate-resume}-generator
-    systemctl --root="$tree" mask --quiet systemd-logind.service getty-static.service systemd-hostnamed.socket ldconfig.service \
+    systemctl --root="$tree" mask --quiet getty-static.service systemd-hostnamed.socket ldconfig.service \
         systemd-pcrphase.service systemd-pcrphase-sysinit.service systemd-networkd-persistent-storage.service
     : >"$tree/etc/machine-id"
     rm -f "$tree/var/lib/dbus/machine-id"
